@@ -1,0 +1,3 @@
+module github.com/cutover-deploy/cutover
+
+go 1.26

@@ -1,0 +1,83 @@
+package revision
+
+import (
+	"context"
+	"io/fs"
+	"time"
+)
+
+// Revision is the identity of what is deployed, as records keep it.
+type Revision struct {
+	Location Location `json:"location"`
+	Digest   string   `json:"digest"` // of the manifest: "sha256:…"; empty: not known yet
+}
+
+// String is the location with a short digest.
+func (r Revision) String() string {
+	if len(r.Digest) >= 19 {
+		return r.Location.String() + "@" + r.Digest[7:19]
+	}
+	return r.Location.String()
+}
+
+// Kind says what a [Location] is.
+type Kind string
+
+// The kinds of locations that this package opens itself. Others come with their
+// own packages.
+const (
+	KindDir     Kind = "directory" // a directory on the controller's machine
+	KindArchive Kind = "archive"   // a zip, tar or gzipped tar on it
+)
+
+// Location says where a revision was taken from. It is pure data, holds no
+// secret, and is enough to open the revision again.
+type Location struct {
+	Kind Kind   `json:"kind"`
+	Path string `json:"path,omitempty"` // absolute path of a directory or an archive
+
+	// Params holds what other kinds need (bucket, key, version; owner,
+	// repository, commit).
+	Params map[string]string `json:"params,omitempty"`
+}
+
+// String is the location in one line, for people.
+func (l Location) String() string { return l.Path }
+
+// Source is a revision that can be opened.
+type Source interface {
+	// Location says where it comes from, for the records.
+	Location() Location
+
+	// Open makes the content available as plain files. Archives are unpacked
+	// into work, an empty private directory of the caller's, which must outlive
+	// the bundle; a source that already is a directory leaves it alone. Hostile
+	// or damaged content is refused with a [*Error] and leaves nothing behind
+	// outside work.
+	Open(ctx context.Context, work string) (*Bundle, error)
+}
+
+// Bundle is an opened revision: files in a directory, and the manifest of what
+// they were when they were read. The directory is not trusted to stay the same:
+// whoever copies from it compares with the manifest.
+type Bundle struct {
+	Dir      string // absolute path of the revision's root
+	Manifest Manifest
+	Notes    []string // what was found and tolerated (set-id bits stripped, a leading directory removed)
+}
+
+// Manifest lists everything in a revision, sorted by path in byte order. Its
+// digest names the revision.
+type Manifest struct {
+	Entries []Entry `json:"entries"`
+}
+
+// Entry is one file, directory or link of a revision.
+type Entry struct {
+	Path    string      `json:"path"`             // slash-separated, relative, clean; never "."
+	Mode    fs.FileMode `json:"mode"`             // type and permission bits (and set-id bits where kept)
+	Size    int64       `json:"size,omitempty"`   // of a regular file
+	Digest  string      `json:"digest,omitempty"` // hex SHA-256 of a regular file
+	Link    string      `json:"link,omitempty"`   // text of a symbolic link
+	ModTime time.Time   `json:"modTime,omitzero"` // where an archive says so; not part of the digest
+}

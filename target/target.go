@@ -1,0 +1,85 @@
+package target
+
+import (
+	"context"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/revision"
+)
+
+// Target is where a deployment goes: a fleet of hosts, an ECS service, a Lambda
+// alias. The engine calls it; a driver implements it. Prove an implementation
+// with package targettest.
+type Target interface {
+	// Units lists what there is to deploy to, now. Order is kept in the plan.
+	// Ids are unique; an empty list is not an error here (the engine refuses it).
+	Units(ctx context.Context) ([]lifecycle.Unit, error)
+
+	// Perform does one step and returns when it is done: nil for success, else an
+	// error, best a [*lifecycle.Error] with a code. It is called from many
+	// goroutines, never twice at once for one unit.
+	//
+	// Steps are idempotent and absolute. The same step (by Step.Key) may come
+	// again after a crash of the controller: one that had ended answers with its
+	// recorded outcome, one that still runs is waited for, one that was cut off in
+	// the middle answers with code Interrupted, unless Job.RerunInterrupted.
+	//
+	// When ctx is cancelled, Perform abandons the step: it returns soon, with
+	// context.Cause(ctx), and what it began may be asked for again.
+	Perform(ctx context.Context, t Task) error
+}
+
+// Host is one machine.
+type Host interface {
+	Unit() lifecycle.Unit
+	// Perform does one step on the host; the contract is that of Target.Perform.
+	Perform(ctx context.Context, t Task) error
+}
+
+// Traffic sends requests to units. Weights are absolute: setting one again
+// changes nothing.
+type Traffic interface {
+	// SetWeight returns when the unit has the weight, requests included: a unit
+	// with weight 0 has drained, one with more is in service and healthy.
+	SetWeight(ctx context.Context, unit string, w lifecycle.Weight) error
+	// Weight reads the present weight back.
+	Weight(ctx context.Context, unit string) (lifecycle.Weight, error)
+}
+
+// Task is a step together with what its doer must know.
+type Task struct {
+	Step lifecycle.Step
+	Job  *Job // shared by all tasks of a deployment; read only
+
+	// Note, if not nil, takes warnings while the step runs. It may be called from
+	// any goroutine, and not after Perform has returned.
+	Note func(lifecycle.Note)
+}
+
+// Job is what the steps of one deployment have in common.
+type Job struct {
+	Application string // CodeDeploy's application name
+	Group       string // deployment group id: names the history on a host
+	GroupName   string // deployment group name; empty: Group
+
+	// BlueGreen and Rollback decide which revision supplies the scripts of the
+	// traffic events (CodeDeploy: creator codeDeployRollback and type BLUE_GREEN).
+	BlueGreen bool
+	Rollback  bool
+
+	Revision revision.Revision
+	// Bundle is the revision's content. Nil: only units that have retained the
+	// revision can deploy it (a rollback whose source is gone).
+	Bundle *revision.Bundle
+
+	AppSpec    string   // path of the AppSpec in the revision; empty: appspec.yml, else appspec.yaml
+	FileExists string   // DISALLOW, OVERWRITE or RETAIN; empty: DISALLOW. The AppSpec's own setting wins
+	Env        []string // added to the environment of scripts, "NAME=value"
+
+	// LastGood is the digest of the revision to go back to; hosts keep it. Empty: none.
+	LastGood string
+
+	IgnoreStopFailures bool // failures of ApplicationStop, BeforeBlockTraffic and AfterBlockTraffic become notes
+	RerunInterrupted   bool // a step that was cut off is done again instead of failing
+	Strict             bool // what CodeDeploy silently ignores is refused
+}
