@@ -1,0 +1,159 @@
+package cutover_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// floors is the table of DESIGN.md: a package imports only from floors below its
+// own. A new package does not pass before it has found its floor.
+var floors = map[string]int{
+	"lifecycle":         0,
+	"revision":          0,
+	"appspec":           1,
+	"lifecycle/journal": 1,
+	"strategy":          1,
+	"rollback":          1,
+	"target":            1,
+	"target/agent":      2,
+	"target/targettest": 2,
+	"target/onprem":     3,
+	"target/fake":       3,
+	".":                 3,
+	"examples/onprem":   4,
+}
+
+// floorOf also knows the floor of internal packages: below everything.
+func floorOf(dir string) (int, bool) {
+	if dir == "internal" || strings.HasPrefix(dir, "internal/") {
+		return -1, true
+	}
+	n, ok := floors[dir]
+	return n, ok
+}
+
+// outside lists the modules that packages may import, and who may. Another one
+// needs a reason in DESIGN.md and a line here.
+var outside = map[string][]string{
+	"gopkg.in/yaml.v3":                   {"appspec"},
+	"github.com/hashicorp/go-multierror": {"appspec", "lifecycle", "revision", "target/agent", "target/onprem", "strategy", "."},
+	"golang.org/x/sys":                   {"internal", "lifecycle", "lifecycle/journal", "revision", "target/agent", "target/onprem"},
+	"golang.org/x/term":                  {"examples"},
+	"github.com/vbauerster/mpb/v8":       {"examples"},
+}
+
+func TestImportsGoDownwardsOnly(t *testing.T) {
+	for _, s := range sources(t) {
+		own, ok := floorOf(s.Dir)
+		require.True(t, ok, "package %s has no floor: give it one in floors_test.go and DESIGN.md", s.Dir)
+		for _, p := range s.imports(t) {
+			if p != module && !strings.HasPrefix(p, module+"/") {
+				continue
+			}
+			dir := strings.TrimPrefix(strings.TrimPrefix(p, module), "/")
+			if dir == "" {
+				dir = "."
+			}
+			other, ok := floorOf(dir)
+			require.True(t, ok, "%s imports %s, which has no floor", s.Name, p)
+			inside := own == -1 && other == -1
+			require.True(t, other < own || inside, "%s: floor %d must not import %s of floor %d", s.Name, own, dir, other)
+		}
+	}
+}
+
+func TestFloorsNamesOnlyPackagesThatExist(t *testing.T) {
+	found := map[string]bool{}
+	for _, s := range sources(t) {
+		found[s.Dir] = true
+	}
+	for dir := range floors {
+		require.True(t, found[dir], "floors_test.go gives a floor to %s, which is not there", dir)
+	}
+}
+
+func TestImportsFromOutsideAreTheChosenOnes(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, p := range s.imports(t) {
+			first, _, _ := strings.Cut(p, "/")
+			if !strings.Contains(first, ".") || p == module || strings.HasPrefix(p, module+"/") {
+				continue // standard library, or our own
+			}
+			require.True(t, mayImport(s.Dir, p), "%s imports %s: not one of the chosen dependencies of %s", s.Name, p, s.Dir)
+		}
+	}
+}
+
+func mayImport(dir, p string) bool {
+	for mod, users := range outside {
+		if p != mod && !strings.HasPrefix(p, mod+"/") {
+			continue
+		}
+		for _, u := range users {
+			if dir == u || u != "." && strings.HasPrefix(dir, u+"/") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// What a user links must not hold the AWS SDK or a test library. The go command
+// knows the whole of what a package pulls in; where there is none, the tests
+// above still see all that we import ourselves.
+func TestLibraryPullsInNeitherSDKNorTestLibraries(t *testing.T) {
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("SKIPPED indirect imports: there is no go command here")
+	}
+	forbidden := []string{"github.com/aws/", "github.com/stretchr/", "go.uber.org/goleak", "pgregory.net/", "github.com/vbauerster/", "testing"}
+	for _, pkg := range []string{"lifecycle", "lifecycle/journal", "revision", "appspec", "strategy", "rollback", "target", "target/agent", "target/onprem", ""} {
+		out, err := exec.Command(tool, "list", "-deps", "./"+pkg).CombinedOutput()
+		require.NoError(t, err, "go list ./%s: %s", pkg, out)
+		for dep := range strings.FieldsSeq(string(out)) {
+			for _, f := range forbidden {
+				require.False(t, dep == f || strings.HasSuffix(f, "/") && strings.HasPrefix(dep, f), "package ./%s pulls in %s", pkg, dep)
+			}
+		}
+	}
+}
+
+// clocked lists the files of deciding packages that may read or wait for the
+// clock, and why. Everything else there takes the time as an argument.
+var clocked = map[string]string{}
+
+func TestDecidingCodeDoesNotReadTheClock(t *testing.T) {
+	deciding := map[string]bool{"strategy": true, "rollback": true, "appspec": true, "lifecycle": true}
+	need := map[string]bool{}
+	for _, s := range sources(t) {
+		if !deciding[s.Dir] {
+			continue
+		}
+		found := s.uses(t, "time", "Now", "Sleep", "Since", "Until", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick")
+		if len(found) > 0 {
+			need[s.Name] = true
+			require.Contains(t, clocked, s.Name, "deciding code takes now as an argument: %v", found)
+		}
+	}
+	for name := range clocked {
+		require.True(t, need[name], "%s no longer uses the clock: take it off the list", name)
+	}
+}
+
+func TestLibraryHasNoHiddenInputsOrOutputs(t *testing.T) {
+	for _, s := range sources(t) {
+		if strings.HasPrefix(s.Dir, "examples/") {
+			continue
+		}
+		var found []string
+		found = append(found, s.uses(t, "os", "Exit", "Stdout", "Stderr", "Stdin", "Getenv", "LookupEnv", "Environ", "ExpandEnv", "Setenv", "Chdir")...)
+		found = append(found, s.uses(t, "fmt", "Print", "Printf", "Println")...)
+		found = append(found, s.uses(t, "log", "Print*", "Fatal*", "Panic*", "Default", "Set*")...)
+		found = append(found, s.uses(t, "os/signal", "*")...)
+		found = append(found, s.uses(t, "syscall", "Umask", "Getenv", "Environ")...)
+		require.Empty(t, found, "library code neither prints, exits, nor looks behind the caller's back")
+	}
+}
