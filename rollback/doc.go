@@ -1,0 +1,10 @@
+// Package rollback decides when a deployment is rolled back, and to which revision.
+//
+// A [Policy] says when. [Policy.Decide] says where to: the last revision whose whole
+// deployment succeeded for the group, never the one whose files were copied last,
+// and never debris. A rollback is a deployment of its own, with an id of its own, of
+// the units that were touched and of no others. A rollback is never rolled back.
+//
+// The package is pure: it does nothing itself. Engines call it; most users only fill
+// in a Policy.
+package rollback

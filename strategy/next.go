@@ -1,0 +1,134 @@
+package strategy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+)
+
+// Decision is what Next says to do: append what is noted, append and then start
+// the steps, and ask again when something has happened or at Wake.
+type Decision struct {
+	Note  []lifecycle.Record // without Seq and Time, which the journal's writer gives
+	Start []lifecycle.Step
+	Wake  time.Time // ask again then, even if nothing happens; zero: no need
+	End   *End      // the deployment is over; nil: it is not
+}
+
+// End is the verdict on a deployment.
+type End struct {
+	Verdict Verdict
+	Failure *lifecycle.Failure // nil on success
+}
+
+// Next decides what to do now. It is pure and deterministic, changes nothing, and
+// costs no more than what it returns: no scan over the units. Its caller appends
+// the notes, then a Started record per step, applies them all, does the steps, and
+// applies an Ended record for each.
+func Next(s *State, now time.Time) Decision {
+	switch {
+	case s.index == nil || s.finished != nil:
+		return Decision{}
+	case s.stop != nil:
+		return s.nextStopped()
+	case s.stage >= len(s.plan.Stages):
+		return Decision{End: &End{Verdict: DeploymentSucceeded}}
+	case !s.open:
+		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.StageOpen, Step: s.here()}}}
+	}
+	stage := s.plan.Stages[s.stage]
+	d := Decision{Start: s.walking()}
+	holds := stage.Pace.Holds(s.counts)
+	if holds {
+		d.Start = append(d.Start, s.entering(stage)...)
+	}
+	if len(d.Start) > 0 || s.counts.InProgress > 0 {
+		return d
+	}
+	if holds && stage.Pace.Met(s.counts) {
+		return s.stageDone(stage, now)
+	}
+	return Decision{End: &End{Verdict: DeploymentFailed, Failure: s.unmet(stage.Pace)}}
+}
+
+func (s *State) here() lifecycle.Step {
+	return lifecycle.Step{Deployment: s.plan.Deployment, Stage: s.stage}
+}
+
+// walking returns the next steps of units that are in the middle of their events.
+// They go on whatever became of the others: half-done is the worst place to stop.
+func (s *State) walking() []lifecycle.Step {
+	var steps []lifecycle.Step
+	for _, i := range s.ready {
+		if s.units[i].ready {
+			steps = append(steps, s.step(i))
+		}
+	}
+	return steps
+}
+
+// entering returns the first steps of as many pending units as there is room for.
+func (s *State) entering(stage Stage) []lifecycle.Step {
+	room := stage.Pace.Room(s.counts)
+	var steps []lifecycle.Step
+	for n := s.next; n < len(stage.Units) && len(steps) < room; n++ {
+		if i := s.index[stage.Units[n]]; s.units[i].Status == Pending {
+			steps = append(steps, s.step(i))
+		}
+	}
+	return steps
+}
+
+func (s *State) stageDone(stage Stage, now time.Time) Decision {
+	switch {
+	case stage.Hold <= 0:
+		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.Released, Step: s.here()}}}
+	case s.held.IsZero():
+		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.Held, Step: s.here()}}}
+	case now.Before(s.held.Add(stage.Hold)):
+		return Decision{Wake: s.held.Add(stage.Hold)}
+	default:
+		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.Released, Step: s.here()}}}
+	}
+}
+
+// nextStopped lets steps that run come to their end, starts nothing, and writes
+// down every unit that is left between two events.
+func (s *State) nextStopped() Decision {
+	if s.running > 0 {
+		return Decision{}
+	}
+	why := &lifecycle.Failure{Code: lifecycle.ManualStop, Message: "stopped: " + s.stop.Text}
+	var d Decision
+	for _, i := range s.ready {
+		if s.units[i].ready {
+			step := lifecycle.Step{Deployment: s.plan.Deployment, Stage: s.stage, Unit: s.units[i].ID}
+			f := *why
+			f.Message = fmt.Sprintf("stopped after %s: %s", s.units[i].Event, s.stop.Text)
+			d.Note = append(d.Note, lifecycle.Record{Kind: lifecycle.Skipped, Step: step, Failure: &f})
+		}
+	}
+	if len(d.Note) == 0 {
+		d.End = &End{Verdict: DeploymentStopped, Failure: why}
+	}
+	return d
+}
+
+// unmet says why the stage failed, with the arithmetic and the first cause.
+func (s *State) unmet(p Pace) *lifecycle.Failure {
+	c := s.counts
+	f := &lifecycle.Failure{Code: lifecycle.HealthConstraints}
+	switch {
+	case c.Succeeded == 0 && p.Holds(c):
+		f.Message = fmt.Sprintf("no unit succeeded, %d failed", c.StageFailed)
+	default:
+		f.Message = fmt.Sprintf("%d of %d units are healthy and %d must be; %d failed, %d were not started",
+			c.Healthy, len(s.units), p.MinHealthy, c.StageFailed, c.PendingHealthy+c.PendingUnhealthy)
+	}
+	if s.first != nil {
+		f.Message += fmt.Sprintf("; first failure: %s on %s: %s", s.first.Step.Event, s.first.Step.Unit, s.first.Message)
+		f.Script = s.first.Script
+	}
+	return f
+}

@@ -1,0 +1,63 @@
+package strategy
+
+import "fmt"
+
+// Pace says how many units of a stage may be out of service at once, and whether
+// the stage can still succeed. It follows CodeDeploy's minimum healthy hosts.
+type Pace struct {
+	MinHealthy int `json:"minHealthy"` // units of the whole group that must stay, or become, healthy
+	Limit      int `json:"limit"`      // most units in progress at once; at least 1
+	// FailFirst ends the stage at the first failure while units are left, also
+	// where those were unhealthy before (CodeDeployDefault.OneAtATime).
+	FailFirst bool `json:"failFirst,omitempty"`
+}
+
+// String says the pace in words.
+func (p Pace) String() string {
+	return fmt.Sprintf("at most %d at once, at least %d healthy", p.Limit, p.MinHealthy)
+}
+
+// Counts is how a group stands in the middle of a stage. Every unit of the group
+// is counted once among Healthy, InProgress, PendingUnhealthy and Failed.
+type Counts struct {
+	Healthy          int // in service: succeeded, or healthy and not started, or healthy and not in the stage
+	InProgress       int // started and not ended: out of service
+	Failed           int // failed, lost, or unhealthy and not in the stage
+	PendingUnhealthy int // not started, unhealthy
+	PendingHealthy   int // not started, healthy; part of Healthy
+	Succeeded        int // of the stage; part of Healthy
+	StageFailed      int // of the stage; part of Failed
+}
+
+// Room is how many more units may be started now. Unhealthy ones come first and
+// take nothing out of service. A healthy one may be started only if the minimum
+// holds without it.
+func (p Pace) Room(c Counts) int {
+	free := p.Limit - c.InProgress
+	if c.PendingUnhealthy > 0 {
+		return max(0, min(free, c.PendingUnhealthy))
+	}
+	return max(0, min(free, c.Healthy-p.MinHealthy, c.PendingHealthy))
+}
+
+// Holds reports whether the stage can still succeed. It cannot when fewer than
+// the minimum can end healthy. It cannot either when healthy units wait and those
+// that can be healthy are just the minimum: none of them could ever be taken out.
+// With nothing left to start, just the minimum is enough.
+func (p Pace) Holds(c Counts) bool {
+	best := c.Healthy + c.InProgress + c.PendingUnhealthy
+	switch {
+	case best < p.MinHealthy:
+		return false
+	case c.PendingHealthy > 0 && best <= p.MinHealthy:
+		return false
+	case p.FailFirst && c.StageFailed > 0 && c.PendingHealthy+c.PendingUnhealthy > 0:
+		return false
+	default:
+		return true
+	}
+}
+
+// Met reports whether a stage with nothing pending and nothing in progress has
+// succeeded: one success at least, and the minimum healthy.
+func (p Pace) Met(c Counts) bool { return c.Succeeded > 0 && c.Healthy >= p.MinHealthy }

@@ -1,0 +1,152 @@
+package strategy
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/revision"
+)
+
+// Plan is what a deployment will do: ordered stages, as pure data. It prints as a
+// table, survives a round trip through JSON, and is the first thing that the
+// journal records. Whoever holds a Plan may read it, and must not change it.
+type Plan struct {
+	Deployment string            `json:"deployment"`
+	Group      string            `json:"group"`
+	Revision   revision.Revision `json:"revision"`
+	// LastGood is the revision of the group's last successful deployment, where a
+	// rollback would go. Nil: there is none.
+	LastGood *revision.Revision `json:"lastGood,omitempty"`
+	// RollbackOf is the deployment that this one rolls back; empty: it goes forward.
+	RollbackOf string           `json:"rollbackOf,omitempty"`
+	Strategy   string           `json:"strategy"`
+	Units      []lifecycle.Unit `json:"units"` // the whole group, as found at the start
+	Stages     []Stage          `json:"stages"`
+	Rules      []Rule           `json:"rules"`
+	// Overrides names the relaxations that the caller asked for, so that the
+	// journal shows them.
+	Overrides []string `json:"overrides,omitempty"`
+}
+
+// Stage is a set of units that walk the same moves at one pace, and then a hold.
+type Stage struct {
+	Name  string         `json:"name"`
+	Walk  lifecycle.Walk `json:"walk"`
+	Units []string       `json:"units"` // in the order in which they are started
+	Moves []Move         `json:"moves"`
+	Pace  Pace           `json:"pace"`
+	Hold  time.Duration  `json:"hold,omitempty"` // after the stage, in nanoseconds; zero: none
+}
+
+// Move is one event of a stage. Weight is the traffic that the unit has when the
+// move is done; it matters for traffic events only.
+type Move struct {
+	Event  lifecycle.Event  `json:"event"`
+	Weight lifecycle.Weight `json:"weight,omitempty"`
+}
+
+// Rule is a decision of the plan, with the arithmetic, and where it comes from.
+type Rule struct {
+	Text   string `json:"text"`
+	Source string `json:"source"`
+}
+
+// String is the plan as a table for people. It has no escape sequences; names of
+// units are quoted where they hold anything unprintable.
+func (p Plan) String() string {
+	var b strings.Builder
+	what := "deploys " + p.Revision.String()
+	if p.RollbackOf != "" {
+		what = fmt.Sprintf("rolls back %s to %s", p.RollbackOf, p.Revision)
+	}
+	fmt.Fprintf(&b, "%s %s to group %s (%d units), %s\n", p.Deployment, what, p.Group, len(p.Units), p.Strategy)
+	for i, s := range p.Stages {
+		fmt.Fprintf(&b, "\nstage %d: %s, %d units, %s\n", i, s.Name, len(s.Units), s.Pace)
+		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		p.rows(w, s)
+		w.Flush()
+		if s.Hold > 0 {
+			fmt.Fprintf(&b, "  then hold %s\n", s.Hold)
+		}
+	}
+	b.WriteString("\nrules\n")
+	for _, r := range p.Rules {
+		fmt.Fprintf(&b, "  %s (%s)\n", r.Text, r.Source)
+	}
+	for _, o := range p.Overrides {
+		fmt.Fprintf(&b, "  override: %s\n", o)
+	}
+	return b.String()
+}
+
+func (p Plan) rows(w *tabwriter.Writer, s Stage) {
+	byID := make(map[string]lifecycle.Unit, len(p.Units))
+	for _, u := range p.Units {
+		byID[u.ID] = u
+	}
+	fmt.Fprintf(w, "  \tunit\tzone\thealth\tnow\n")
+	for i, id := range s.Units {
+		u := byID[id]
+		health := "unhealthy"
+		if u.Healthy {
+			health = "healthy"
+		}
+		fmt.Fprintf(w, "  %d\t%s\t%s\t%s\t%s\n", i+1, printable(id), u.Zone, health, p.age(u))
+	}
+	names := make([]string, len(s.Moves))
+	for i, m := range s.Moves {
+		names[i] = string(m.Event)
+	}
+	fmt.Fprintf(w, "  events: %s\n", strings.Join(names, ", "))
+}
+
+// age is CodeDeploy's word for a unit's revision next to the group's.
+func (p Plan) age(u lifecycle.Unit) string {
+	switch {
+	case u.Revision == "":
+		return "unknown revision"
+	case p.LastGood != nil && u.Revision == p.LastGood.Digest:
+		return "current revision"
+	default:
+		return "old revision"
+	}
+}
+
+func printable(s string) string {
+	if q := fmt.Sprintf("%q", s); q[1:len(q)-1] != s {
+		return q
+	}
+	return s
+}
+
+// unchecked lists what is wrong with a plan that some Strategy made, so that a
+// faulty one fails before anything is touched.
+func (p Plan) check() error {
+	known := make(map[string]bool, len(p.Units))
+	for _, u := range p.Units {
+		if u.ID == "" || known[u.ID] {
+			return refuse(lifecycle.TargetFailed, "the target lists the unit %q twice or without a name; unit ids must be unique", u.ID)
+		}
+		known[u.ID] = true
+	}
+	for i, s := range p.Stages {
+		if len(s.Moves) == 0 {
+			return refuse(lifecycle.TargetFailed, "stage %d (%s) has no events", i, s.Name)
+		}
+		seen := make(map[string]bool, len(s.Units))
+		for _, id := range s.Units {
+			if !known[id] || seen[id] {
+				return refuse(lifecycle.TargetFailed, "stage %d (%s) names unit %q, which the plan does not list or the stage lists twice", i, s.Name, id)
+			}
+			seen[id] = true
+		}
+	}
+	return nil
+}
+
+func refuse(code lifecycle.Code, format string, args ...any) error {
+	return &lifecycle.Error{Failure: lifecycle.Failure{Code: code, Message: fmt.Sprintf(format, args...)}}
+}

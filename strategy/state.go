@@ -1,0 +1,391 @@
+package strategy
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/revision"
+)
+
+// Status is how one unit stands in a deployment, in CodeDeploy's words.
+type Status string
+
+// The statuses of units.
+const (
+	Pending    Status = "Pending"
+	InProgress Status = "InProgress"
+	Succeeded  Status = "Succeeded"
+	Failed     Status = "Failed"
+	Skipped    Status = "Skipped" // never started, or stopped between two events
+)
+
+// Verdict is how a deployment ended.
+type Verdict string
+
+// The verdicts. The zero Verdict: it has not ended.
+const (
+	DeploymentSucceeded Verdict = "Succeeded"
+	DeploymentFailed    Verdict = "Failed"
+	DeploymentStopped   Verdict = "Stopped"
+)
+
+// Outcome is the data of a Finished record.
+type Outcome struct {
+	Verdict  Verdict `json:"verdict"`
+	Rollback string  `json:"rollback,omitempty"` // id of the deployment that rolls this one back; empty: none
+}
+
+// Unit is a unit as the records show it.
+type Unit struct {
+	lifecycle.Unit                    // as found at the start
+	Status         Status             // Pending after the end means: never started
+	Event          lifecycle.Event    // the last event started; empty: none
+	Failure        *lifecycle.Failure // of the event that failed; nil: none
+	// Touched says that an event other than Start was begun: the unit may no
+	// longer be what it was.
+	Touched bool
+}
+
+// unit is a Unit with what Next needs to know about it.
+type unit struct {
+	Unit
+	move    int  // the move to do next, or being done
+	running bool // a step of it was started and has not ended
+	ready   bool // its next move may start now
+}
+
+// State is a deployment as far as its records tell it. Only [State.Apply] changes
+// it. The zero State is that of a deployment without records. It is not safe for
+// concurrent use.
+type State struct {
+	plan     Plan
+	seq      int64
+	index    map[string]int
+	units    []unit
+	stage    int
+	open     bool
+	next     int   // position in the stage's units of the first one that may be pending
+	ready    []int // units whose next move may start, oldest first; entries may be stale
+	running  int   // steps started and not ended
+	counts   Counts
+	first    *lifecycle.Error // first failure, for the verdict's message
+	held     time.Time        // when the hold of the open stage began; zero: it has not
+	stop     *lifecycle.Note
+	finished *Outcome
+	failure  *lifecycle.Failure
+}
+
+// Plan returns the plan, zero before the first record.
+func (s *State) Plan() Plan { return s.plan }
+
+// Seq is the number of the last record applied.
+func (s *State) Seq() int64 { return s.seq }
+
+// Counts is how the group stands in the present stage.
+func (s *State) Counts() Counts { return s.counts }
+
+// Outcome returns how the deployment ended and why it failed; nil: it has not
+// ended.
+func (s *State) Outcome() (*Outcome, *lifecycle.Failure) { return s.finished, s.failure }
+
+// Units returns all units of the group, in the order of the plan.
+func (s *State) Units() []Unit {
+	out := make([]Unit, len(s.units))
+	for i := range s.units {
+		out[i] = s.units[i].Unit
+	}
+	return out
+}
+
+// Running returns the steps that were started and have no recorded end: after a
+// crash these are to be done again.
+func (s *State) Running() []lifecycle.Step {
+	var steps []lifecycle.Step
+	for i := range s.units {
+		if s.units[i].running {
+			steps = append(steps, s.step(i))
+		}
+	}
+	return steps
+}
+
+// Touched returns the ids of the units that a rollback would have to go back to,
+// in the order of the plan. Never nil.
+func (s *State) Touched() []string {
+	ids := []string{}
+	for i := range s.units {
+		if s.units[i].Touched {
+			ids = append(ids, s.units[i].ID)
+		}
+	}
+	return ids
+}
+
+// step is the step that unit i does now or next.
+func (s *State) step(i int) lifecycle.Step {
+	m := s.plan.Stages[s.stage].Moves[s.units[i].move]
+	return lifecycle.Step{Deployment: s.plan.Deployment, Stage: s.stage, Unit: s.units[i].ID, Event: m.Event, Weight: m.Weight}
+}
+
+// Apply folds one record into the state. A record that does not fit what came
+// before is an error and changes nothing; a journal that holds one was written by
+// something else.
+func (s *State) Apply(r lifecycle.Record) error {
+	if r.Seq != s.seq+1 {
+		return fmt.Errorf("record %d follows record %d", r.Seq, s.seq)
+	}
+	if (r.Kind == lifecycle.Planned) != (s.index == nil) || s.finished != nil {
+		return fmt.Errorf("record %d: a %s record cannot come here", r.Seq, r.Kind)
+	}
+	do, ok := appliers[r.Kind]
+	if !ok {
+		return fmt.Errorf("record %d has unknown kind %q; it was written by a newer version", r.Seq, r.Kind)
+	}
+	if err := do(s, r); err != nil {
+		return fmt.Errorf("record %d (%s %s): %w", r.Seq, r.Kind, r.Step, err)
+	}
+	s.seq = r.Seq
+	return nil
+}
+
+// appliers is what each kind of record does to a state.
+var appliers = map[lifecycle.Kind]func(*State, lifecycle.Record) error{
+	lifecycle.Planned:   (*State).applyPlanned,
+	lifecycle.StageOpen: (*State).applyStage,
+	lifecycle.Started:   (*State).applyStarted,
+	lifecycle.Ended:     (*State).applyEnded,
+	lifecycle.Skipped:   (*State).applySkipped,
+	lifecycle.Stopped:   (*State).applyStopped,
+	lifecycle.Held:      func(s *State, r lifecycle.Record) error { s.held = r.Time; return nil },
+	lifecycle.Released:  func(s *State, _ lifecycle.Record) error { s.leaveStage(); return nil },
+	lifecycle.Finished:  (*State).applyFinished,
+	lifecycle.Noted:     func(*State, lifecycle.Record) error { return nil },
+}
+
+func (s *State) applyPlanned(r lifecycle.Record) error {
+	var p Plan
+	if err := json.Unmarshal(r.Data, &p); err != nil {
+		return fmt.Errorf("the plan cannot be read: %w", err)
+	}
+	if err := p.check(); err != nil {
+		return err
+	}
+	s.plan = p
+	s.index = make(map[string]int, len(p.Units))
+	s.units = make([]unit, len(p.Units))
+	for i, u := range p.Units {
+		s.index[u.ID] = i
+		s.units[i] = unit{Unit: Unit{Unit: u, Status: Pending}}
+		if u.Lost != "" {
+			s.units[i].Status = Failed
+			s.units[i].Failure = &lifecycle.Failure{Code: lifecycle.UnitLost, Message: u.Lost}
+		}
+	}
+	return nil
+}
+
+func (s *State) applyStage(r lifecycle.Record) error {
+	if s.open || r.Step.Stage != s.stage || s.stage >= len(s.plan.Stages) {
+		return fmt.Errorf("stage %d cannot be entered now", r.Step.Stage)
+	}
+	s.open, s.next, s.ready = true, 0, nil
+	s.counts = s.count()
+	return nil
+}
+
+// count takes stock once, when a stage is entered; after that counts only move.
+func (s *State) count() Counts {
+	var c Counts
+	inStage := make(map[int]bool, len(s.plan.Stages[s.stage].Units))
+	for _, id := range s.plan.Stages[s.stage].Units {
+		i := s.index[id]
+		inStage[i] = true
+		s.units[i].Status, s.units[i].move = Pending, 0
+	}
+	for i := range s.units {
+		u := &s.units[i]
+		switch {
+		case inStage[i] && u.Healthy:
+			c.Healthy++
+			c.PendingHealthy++
+		case inStage[i]:
+			c.PendingUnhealthy++
+		case u.Status == Failed || !u.Healthy:
+			c.Failed++
+		default:
+			c.Healthy++
+		}
+	}
+	return c
+}
+
+func (s *State) applyStarted(r lifecycle.Record) error {
+	u, err := s.at(r.Step)
+	if err != nil {
+		return err
+	}
+	if u.Status == Pending {
+		s.leavePending(u)
+		u.Status = InProgress
+		s.counts.InProgress++
+	}
+	if !u.running {
+		u.running = true
+		s.running++
+	}
+	u.Event, u.ready = r.Step.Event, false
+	u.Touched = u.Touched || r.Step.Event != lifecycle.Start
+	s.trim()
+	return nil
+}
+
+func (s *State) applyEnded(r lifecycle.Record) error {
+	u, err := s.at(r.Step)
+	if err != nil {
+		return err
+	}
+	if !u.running {
+		return fmt.Errorf("the step was not started")
+	}
+	u.running = false
+	s.running--
+	if r.Failure != nil {
+		s.fail(u, Failed, r.Failure)
+		return nil
+	}
+	u.move++
+	if u.move < len(s.plan.Stages[s.stage].Moves) {
+		u.ready = true
+		s.ready = append(s.ready, s.index[u.ID])
+		return nil
+	}
+	u.Status = Succeeded
+	s.counts.InProgress--
+	s.counts.Healthy++
+	s.counts.Succeeded++
+	return nil
+}
+
+func (s *State) applySkipped(r lifecycle.Record) error {
+	i, ok := s.index[r.Step.Unit]
+	if !ok || r.Failure == nil {
+		return fmt.Errorf("no such unit, or no reason given")
+	}
+	u := &s.units[i]
+	switch {
+	case u.Status == Pending:
+		s.leavePending(u)
+		s.counts.InProgress++ // fail takes it out again
+	case u.Status != InProgress || u.running:
+		return fmt.Errorf("the unit is %s and cannot be skipped", u.Status)
+	}
+	u.ready = false
+	s.trim()
+	s.fail(u, Skipped, r.Failure)
+	return nil
+}
+
+func (s *State) applyStopped(r lifecycle.Record) error {
+	var n lifecycle.Note
+	if len(r.Data) > 0 {
+		if err := json.Unmarshal(r.Data, &n); err != nil {
+			return fmt.Errorf("the reason cannot be read: %w", err)
+		}
+	}
+	if s.stop == nil {
+		s.stop = &n
+	}
+	return nil
+}
+
+func (s *State) applyFinished(r lifecycle.Record) error {
+	var o Outcome
+	if err := json.Unmarshal(r.Data, &o); err != nil || o.Verdict == "" {
+		return fmt.Errorf("the outcome cannot be read (%v)", err)
+	}
+	s.finished, s.failure = &o, r.Failure
+	return nil
+}
+
+// at finds the unit of a step and refuses a step that is not the unit's present one.
+func (s *State) at(step lifecycle.Step) (*unit, error) {
+	i, ok := s.index[step.Unit]
+	if !ok || !s.open || s.units[i].move >= len(s.plan.Stages[s.stage].Moves) || s.step(i) != step {
+		return nil, fmt.Errorf("this is not the unit's next step")
+	}
+	if st := s.units[i].Status; st != Pending && st != InProgress {
+		return nil, fmt.Errorf("the unit is %s already", st)
+	}
+	return &s.units[i], nil
+}
+
+// leavePending takes a unit out of the pending counts and moves the stage's
+// cursor past units that have left.
+func (s *State) leavePending(u *unit) {
+	if u.Healthy {
+		s.counts.PendingHealthy--
+		s.counts.Healthy--
+	} else {
+		s.counts.PendingUnhealthy--
+	}
+	u.Status = InProgress
+	for ids := s.plan.Stages[s.stage].Units; s.next < len(ids) && s.units[s.index[ids[s.next]]].Status != Pending; {
+		s.next++
+	}
+}
+
+func (s *State) fail(u *unit, as Status, f *lifecycle.Failure) {
+	u.Status, u.Failure = as, f
+	s.counts.InProgress--
+	s.counts.Failed++
+	s.counts.StageFailed++
+	if s.first == nil && as == Failed {
+		s.first = &lifecycle.Error{Step: lifecycle.Step{Unit: u.ID, Event: u.Event}, Failure: *f}
+	}
+}
+
+// trim drops entries from the front of the ready queue that have been started.
+func (s *State) trim() {
+	for len(s.ready) > 0 && !s.units[s.ready[0]].ready {
+		s.ready = s.ready[1:]
+	}
+}
+
+func (s *State) leaveStage() {
+	s.open, s.held = false, time.Time{}
+	s.stage++
+}
+
+// Standing is what a group is known to be: the input of its next deployment.
+type Standing struct {
+	LastGood *revision.Revision
+	Units    map[string]lifecycle.Unit // Healthy and Revision, by id
+}
+
+// Standing says how the deployment leaves its group, by CodeDeploy's rules: only
+// units that were touched change after a failure; after a success, those that did
+// not get the revision are no longer healthy. The state must have a plan.
+func (s *State) Standing() Standing {
+	st := Standing{LastGood: s.plan.LastGood, Units: make(map[string]lifecycle.Unit, len(s.units))}
+	good := s.finished != nil && s.finished.Verdict == DeploymentSucceeded
+	if good {
+		rev := s.plan.Revision
+		st.LastGood = &rev
+	}
+	for i := range s.units {
+		u := &s.units[i]
+		next := lifecycle.Unit{ID: u.ID, Zone: u.Zone, Healthy: u.Healthy, Revision: u.Revision}
+		switch {
+		case u.Status == Succeeded:
+			next.Healthy, next.Revision = true, s.plan.Revision.Digest
+		case u.Touched:
+			next.Healthy, next.Revision = false, ""
+		case good && s.plan.RollbackOf == "":
+			next.Healthy, next.Revision = false, ""
+		}
+		st.Units[u.ID] = next
+	}
+	return st
+}
