@@ -1,0 +1,157 @@
+package fake
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// Match says which steps a fault hits. Zero fields match everything.
+type Match struct {
+	Deployment string
+	Unit       string
+	Event      lifecycle.Event
+
+	// Nth hits only the nth step that the other fields match, counted from 1 over
+	// the whole fleet. Repeated calls that are answered from memory do not count.
+	// Zero: all of them.
+	Nth int
+}
+
+func (m Match) fits(s lifecycle.Step) bool {
+	return (m.Deployment == "" || m.Deployment == s.Deployment) &&
+		(m.Unit == "" || m.Unit == s.Unit) &&
+		(m.Event == "" || m.Event == s.Event)
+}
+
+// Fault is something that happens to a step. Make one with the functions of this
+// package.
+type Fault struct{ f fault }
+
+// fault is one or several faults together.
+type fault struct {
+	delay     time.Duration
+	hang      bool
+	stuck     <-chan struct{}
+	panics    any
+	note      *lifecycle.Note
+	fail      *lifecycle.Failure
+	loseReply bool
+	vanish    bool
+	interrupt bool
+}
+
+// Fail ends the step with a failure of that code. The outcome is kept: the same
+// step asked for again fails again.
+func Fail(code lifecycle.Code) Fault {
+	return FailWith(lifecycle.Failure{Code: code, Message: fmt.Sprintf("fault: %s", code)})
+}
+
+// FailWith is Fail with everything that a failure can say.
+func FailWith(f lifecycle.Failure) Fault { return Fault{fault{fail: &f}} }
+
+// Delay makes the step take longer. Delays of several faults add up. In a synctest
+// bubble it passes at once.
+func Delay(d time.Duration) Fault { return Fault{fault{delay: d}} }
+
+// Hang lets the step not end until its context is cancelled. It is then not done.
+func Hang() Fault { return Fault{fault{hang: true}} }
+
+// Stick lets the step wait until release is closed and pay no attention to its
+// context: a driver with a defect, or a system call that does not return.
+func Stick(release <-chan struct{}) Fault { return Fault{fault{stuck: release}} }
+
+// LoseReply does the step and answers with code Unknown. Asked again, the step
+// answers that it succeeded.
+func LoseReply() Fault { return Fault{fault{loseReply: true}} }
+
+// Vanish takes the host away before the step is done: this step and all later
+// ones of the host answer UnitLost until [Fleet.Revive].
+func Vanish() Fault { return Fault{fault{vanish: true}} }
+
+// Interrupt is what a host says that died in the middle of the step: code
+// Interrupted. If the job has RerunInterrupted, the step is done instead.
+func Interrupt() Fault { return Fault{fault{interrupt: true}} }
+
+// Panic lets the driver panic with v. The step is not done.
+func Panic(v any) Fault { return Fault{fault{panics: v}} }
+
+// Warn gives a note to the task and changes nothing.
+func Warn(text string) Fault { return Fault{fault{note: &lifecycle.Note{Text: text}}} }
+
+type rule struct {
+	match  Match
+	hits   int
+	faults []Fault
+}
+
+// On adds faults to the steps that match. Everything that was added for a step
+// happens to it: first what takes time or warns, in the order of adding, then how
+// it ends, where Vanish goes before Interrupt, that before Fail, that before
+// LoseReply.
+func (f *Fleet) On(m Match, faults ...Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rules = append(f.rules, &rule{match: m, faults: faults})
+}
+
+// match collects the faults for a step and counts it. The lock is held.
+func (f *Fleet) match(s lifecycle.Step) []fault {
+	var hit []fault
+	for _, r := range f.rules {
+		if !r.match.fits(s) {
+			continue
+		}
+		r.hits++
+		if r.match.Nth == 0 || r.match.Nth == r.hits {
+			for _, one := range r.faults {
+				hit = append(hit, one.f)
+			}
+		}
+	}
+	if f.random != nil {
+		hit = append(hit, f.random.fault(s))
+	}
+	return hit
+}
+
+// merge adds the way in which b ends a step.
+func (a *fault) merge(b fault) {
+	if b.fail != nil {
+		a.fail = b.fail
+	}
+	a.loseReply = a.loseReply || b.loseReply
+	a.vanish = a.vanish || b.vanish
+	a.interrupt = a.interrupt || b.interrupt
+}
+
+// before does the part of a fault that comes before a step ends.
+func (a fault) before(ctx context.Context, t target.Task) error {
+	if a.note != nil && t.Note != nil {
+		t.Note(*a.note)
+	}
+	if a.stuck != nil {
+		<-a.stuck
+	}
+	if a.hang {
+		<-ctx.Done()
+	}
+	if a.delay > 0 {
+		timer := time.NewTimer(a.delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if a.panics != nil {
+		panic(a.panics)
+	}
+	return nil
+}
