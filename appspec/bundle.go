@@ -1,0 +1,278 @@
+package appspec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+)
+
+// bundleRules says how severe each finding about the revision's files is, and
+// why. What is certain to fail at run time is an error, so that it fails before
+// any host is touched.
+var bundleRules = map[Code]struct {
+	severity Severity
+	reason   string
+}{
+	ErrScriptMissing:        {Error, "the event fails when it comes to the script, after earlier events have changed the host"},
+	ErrScriptType:           {Error, "only a regular file inside of the revision can be a script that was reviewed with it"},
+	ErrScriptCRLF:           {Error, "the system looks for an interpreter whose name ends in a carriage return"},
+	ErrScriptUnreadable:     {Error, "what cannot be read cannot be checked or run"},
+	ErrSourceMissing:        {Error, "the agent notices it only when other files were replaced"},
+	ErrDuplicateDestination: {Error, "Install refuses two files with one path"},
+	ErrScriptEmpty:          {Warning, "the agent runs it and counts it as success, but nobody wants it"},
+	ErrScriptNoShebang:      {Warning, "the agent falls back to the system's shell"},
+}
+
+// CheckBundle checks the AppSpec against the files of its revision, before any
+// host is touched: scripts are there, regular, inside of the revision and able to
+// start; sources are there. Findings come in file order, errors and warnings
+// together; opt.Strict makes all of them errors. Their File is the AppSpec's, if
+// name is given. fsys is only read; if it can read links (os.DirFS, os.Root), a
+// link that leaves the revision is found.
+func (s *Spec) CheckBundle(name string, fsys fs.FS, opt Options) []*Problem {
+	c := &bundle{spec: s, file: name, fsys: fsys, targets: map[string]int{}}
+	for i, f := range s.Files {
+		c.source(i, f)
+	}
+	checked := map[string]bool{}
+	for _, h := range s.Hooks {
+		if !lifecycle.Server.Takes(h.Event) {
+			continue // never runs, which Parse has said
+		}
+		for i, sc := range h.Scripts {
+			c.script(fmt.Sprintf("hooks.%s[%d].location", plainKey(string(h.Event)), i), sc, checked)
+		}
+	}
+	return finish(c.problems, opt.Strict)
+}
+
+// bundle checks one revision.
+type bundle struct {
+	spec     *Spec
+	file     string
+	fsys     fs.FS
+	targets  map[string]int // path on the host, to the line that installs it
+	problems []*Problem
+}
+
+func (c *bundle) add(code Code, pos Pos, where, why string) *Problem {
+	pr := &Problem{File: c.file, Line: pos.Line, Col: pos.Col, Path: where,
+		Severity: bundleRules[code].severity, Code: code, Why: why}
+	c.problems = append(c.problems, pr)
+	return pr
+}
+
+// inside converts a path of the AppSpec to one of fsys.
+func (c *bundle) inside(text string) string {
+	if c.spec.OS == osWindows {
+		text = strings.ReplaceAll(text, `\`, "/")
+	}
+	return path.Clean(strings.TrimLeft(path.Clean("/"+text), "/"))
+}
+
+func (c *bundle) source(i int, f File) {
+	where := fmt.Sprintf("files[%d].source", i)
+	name := c.inside(f.Source)
+	info, err := lstat(c.fsys, name)
+	if err != nil {
+		pr := c.add(ErrSourceMissing, f.Pos, where, "the revision has no such file or directory").found(f.Source)
+		if near := c.near(name); near != "" {
+			pr.nearest(near)
+		}
+		return
+	}
+	if info.IsDir() {
+		return
+	}
+	target := path.Join("/", f.Destination, path.Base(name))
+	if line, twice := c.targets[target]; twice {
+		c.add(ErrDuplicateDestination, f.Pos, where, fmt.Sprintf("line %d installs a file with the same path", line)).found(target)
+		return
+	}
+	c.targets[target] = f.Pos.Line
+}
+
+// near looks for a name like that of a missing file, beside it or anywhere at
+// the top.
+func (c *bundle) near(name string) string {
+	dir := path.Dir(name)
+	names := entries(c.fsys, dir)
+	if n := nearest(path.Base(name), names); n != "" {
+		return path.Join(dir, n)
+	}
+	return nearest(name, entries(c.fsys, "."))
+}
+
+// entries lists a directory, a limited number of names.
+func entries(fsys fs.FS, dir string) []string {
+	list, err := fs.ReadDir(fsys, dir)
+	if err != nil {
+		return nil
+	}
+	names := make([]string, 0, min(len(list), 1000))
+	for _, e := range list[:min(len(list), 1000)] {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func (c *bundle) script(where string, s Script, checked map[string]bool) {
+	if s.Location == "" {
+		return // Parse has said so
+	}
+	name := c.inside(s.Location)
+	found, info, why := follow(c.fsys, name)
+	switch {
+	case why == "":
+	case info == nil:
+		pr := c.add(ErrScriptMissing, s.Pos, where, why).found(s.Location)
+		c.missingHint(pr, name, s.Location)
+		return
+	default:
+		c.add(ErrScriptType, s.Pos, where, why).found(s.Location).allowed("a regular file in the revision")
+		return
+	}
+	if !checked[found] {
+		checked[found] = true
+		c.content(where, s, found, info)
+	}
+}
+
+// missingHint explains the usual reasons for a script that is not there.
+func (c *bundle) missingHint(pr *Problem, name, location string) {
+	first, _, args := strings.Cut(name, " ")
+	switch {
+	case args && fs.ValidPath(first) && exists(c.fsys, first):
+		pr.hint("a location takes no arguments: put the command line into a script")
+	case strings.HasPrefix(location, "/"):
+		pr.hint("a leading slash means the revision's root, not the host's")
+	default:
+		pr.nearest(c.near(name))
+	}
+}
+
+func exists(fsys fs.FS, name string) bool {
+	_, err := fs.Stat(fsys, name)
+	return err == nil
+}
+
+// content looks at the first line of a script.
+func (c *bundle) content(where string, s Script, name string, info fs.FileInfo) {
+	if info.Size() == 0 {
+		c.add(ErrScriptEmpty, s.Pos, where, "the script is empty, running it would count as success").found(s.Location)
+		return
+	}
+	if c.spec.OS == osWindows {
+		return // started by the extension, not by the first line
+	}
+	head, err := readHead(c.fsys, name)
+	if err != nil {
+		c.add(ErrScriptUnreadable, s.Pos, where, fmt.Sprintf("the script cannot be read: %v", err)).found(s.Location)
+		return
+	}
+	line, _, _ := bytes.Cut(head, []byte{'\n'})
+	switch {
+	case bytes.HasPrefix(line, []byte("#!")) && bytes.HasSuffix(line, []byte{'\r'}):
+		c.add(ErrScriptCRLF, s.Pos, where, "the script's first line ends in a carriage return, so its interpreter is not found").
+			found(string(line)).hint("save it with Unix line ends")
+	case bytes.HasPrefix(line, []byte("#!")), isProgram(head):
+	case bytes.HasPrefix(head, []byte(bom)):
+		c.add(ErrScriptNoShebang, s.Pos, where, "a byte order mark hides the script's interpreter line").
+			found(s.Location).hint("save it without")
+	default:
+		c.add(ErrScriptNoShebang, s.Pos, where, "the script does not name its interpreter, the system's shell runs it").
+			found(s.Location).hint("begin it with #! and the interpreter's path")
+	}
+}
+
+// isProgram recognises compiled programs: ELF, and the Mach-O and universal
+// formats of darwin.
+func isProgram(head []byte) bool {
+	for _, magic := range []string{"\x7fELF", "\xcf\xfa\xed\xfe", "\xfe\xed\xfa\xcf", "\xca\xfe\xba\xbe"} {
+		if bytes.HasPrefix(head, []byte(magic)) {
+			return true
+		}
+	}
+	return false
+}
+
+// readHead reads as much of a file as the kernel looks at for an interpreter.
+func readHead(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, 256)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return head[:n], nil
+}
+
+// maxLinks is how many links are followed in one path, as in Linux.
+const maxLinks = 40
+
+// follow walks a path inside of the revision, part by part, and follows links by
+// itself: the file system would follow them to anywhere. why is empty when a
+// regular file is found. Otherwise info is nil if nothing is there.
+func follow(fsys fs.FS, name string) (found string, info fs.FileInfo, why string) {
+	const missing = "the revision has no such script"
+	rest := strings.Split(name, "/")
+	at := "."
+	info, _ = lstat(fsys, at)
+	for links := 0; len(rest) > 0; {
+		part := rest[0]
+		rest = rest[1:]
+		if part == "" || part == "." {
+			continue
+		}
+		if part == ".." {
+			if at == "." {
+				return "", info, "it is a link that leaves the revision"
+			}
+			at = path.Dir(at)
+			continue
+		}
+		next := path.Join(at, part)
+		var err error
+		if info, err = lstat(fsys, next); err != nil {
+			return "", nil, missing
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		target, err := fs.ReadLink(fsys, next)
+		if links++; err != nil || links > maxLinks || path.IsAbs(target) {
+			return "", info, "it is a link that leaves the revision or leads nowhere"
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return at, info, regular(info)
+}
+
+// regular says why a file cannot be a script; empty: it can.
+func regular(info fs.FileInfo) string {
+	switch {
+	case info == nil || info.IsDir():
+		return "it is a directory"
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		return "it is a named pipe"
+	case info.Mode()&fs.ModeDevice != 0:
+		return "it is a device"
+	case !info.Mode().IsRegular():
+		return "it is not a regular file"
+	}
+	return ""
+}
+
+// lstat does not follow the last link where the file system can tell.
+func lstat(fsys fs.FS, name string) (fs.FileInfo, error) { return fs.Lstat(fsys, name) }

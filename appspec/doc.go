@@ -1,0 +1,40 @@
+// Package appspec reads the AppSpec, the file in a revision that says which
+// files go where and which scripts run when.
+//
+// [Find] finds the file in a revision, [Parse] reads and checks its text, and
+// [Spec.CheckBundle] checks the result against the revision's files, before any
+// host is touched:
+//
+//	name, notes, err := appspec.Find(fsys, "")
+//	data, err := fs.ReadFile(fsys, name)
+//	spec, warnings, err := appspec.Parse(name, data, appspec.Options{OS: "linux"})
+//	findings := spec.CheckBundle(fsys, appspec.Options{})
+//
+// # Errors and warnings
+//
+// Everything that is wrong is reported in one pass, in the order of the file:
+// each [Problem] has a [Code] from a closed set, a place, what was found, what is
+// allowed, and the nearest known name. The line between the two severities is
+// drawn by the official CodeDeploy agent. What it refuses is an [Error]. What it
+// ignores or reads otherwise than it is written is a [Warning], and an error
+// under [Options.Strict]. The few places where we differ, with the reason for
+// each, are listed at [Code].
+//
+// The error that Parse returns is a *multierror.Error of *Problem; errors.Is
+// matches it with a code, errors.As takes a *Problem out of it.
+//
+// # Reading
+//
+// Scalars keep their source text until a field needs them, and are then read the
+// way the agent's YAML 1.1 reader does: 010 seconds are 8, "10s" is 10. A mode is
+// the exception: 0644 means octal 644 with or without quotes, as its author
+// meant it, where CodeDeploy reads it as 420.
+//
+// The text is untrusted: its size, depth, entries and aliases are limited, a
+// path that climbs out of the revision is refused, and nothing in it runs.
+//
+// # Platforms
+//
+// This package reads the AppSpec of servers. An AppSpec for ECS or Lambda is
+// recognised by its content and refused with the code [ErrPlatform].
+package appspec

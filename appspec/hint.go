@@ -1,0 +1,122 @@
+package appspec
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"gopkg.in/yaml.v3"
+)
+
+// keyHints tells what people who wrote an unknown key most often meant.
+var keyHints = map[string]string{
+	"overwrite":          "to replace files that are in the way, write file_exists_behavior: OVERWRITE at the top level",
+	"fileexistsbehavior": "at the top level, write file_exists_behavior",
+	"run":                "write location: with the script's path",
+	"script":             "write location: with the script's path",
+	"path":               "write location: for a script, source: and destination: for a file",
+	"args":               "arguments cannot be given: put them into the script",
+	"exclude":            "files cannot be left out: list what is wanted, or remove them before packing",
+	"env":                "variables cannot be set: scripts get those of the deployment",
+	"environment":        "variables cannot be set: scripts get those of the deployment",
+}
+
+// misplaced tells where a key belongs that is known elsewhere.
+var misplaced = map[string]string{
+	"source": "an entry under files", "destination": "an entry under files",
+	"location": "a script under hooks", "timeout": "a script under hooks", "runas": "a script under hooks",
+	"object": "an entry under permissions", "pattern": "an entry under permissions",
+	"owner": "an entry under permissions", "group": "an entry under permissions",
+	"mode": "an entry under permissions", "acls": "an entry under permissions",
+	"except": "an entry under permissions",
+	"files":  "the top level", "hooks": "the top level", "permissions": "the top level",
+	"file_exists_behavior": "the top level",
+}
+
+// unknownKey warns of a key that nothing reads.
+func (p *parser) unknownKey(e pair, known []string) {
+	name := e.name()
+	p.push(name)
+	defer p.pop()
+	pr := p.warn(ErrUnknownField, e.key, "unknown key, it is ignored")
+	if e.key.Kind != yaml.ScalarNode {
+		pr.Path = ""
+		pr.Found = describe(e.key)
+	} else if strings.TrimSpace(name) != name || plainKey(name) != name {
+		pr.found(name)
+	}
+	pr.allowed(strings.Join(known, ", "))
+	if near := nearest(name, known); near != "" {
+		pr.nearest(near)
+		return
+	}
+	if h := keyHints[normal(name)]; h != "" {
+		pr.hint(h)
+	} else if where := misplaced[name]; where != "" {
+		pr.hint("it belongs to " + where + ": check the indentation")
+	} else if lifecycle.Server.Takes(lifecycle.Event(name)) {
+		pr.hint("an event belongs under hooks: check the indentation")
+	}
+}
+
+// normal drops what people vary in a name.
+func normal(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == '_' || r == '-' || r == ':' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(s))
+}
+
+// nearest returns the known name most like s; empty: none is alike.
+func nearest(s string, known []string) string {
+	best, bestDist := "", len(s)
+	a := normal(s)
+	if a == "" || len(a) > maxFound {
+		return ""
+	}
+	for _, k := range known {
+		b := normal(k)
+		if d := distance(a, b); d < bestDist && d <= max(1, min(len(a), len(b))/3) {
+			best, bestDist = k, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to change, add, drop or swap between two names.
+func distance(a, b string) int {
+	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev, cur = prev, cur, prev2
+	}
+	return prev[len(b)]
+}
+
+var rePlaceholder = regexp.MustCompile(`\{\{.*\}\}|\$\{\w+\}|\$\w+|^<[\w -]+>$`)
+
+// placeholder warns of a template's variable that was left in a value.
+func (p *parser) placeholder(n *yaml.Node, text string) {
+	if !strings.ContainsAny(text, "{$<") {
+		return
+	}
+	if m := rePlaceholder.FindString(text); m != "" {
+		p.warn(ErrPlaceholder, n, "this looks like a template's variable, and is taken literally").found(m).
+			hint("fill in the template before it is packed")
+	}
+}

@@ -1,0 +1,331 @@
+package appspec
+
+import (
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// deref follows aliases. Only vetted nodes come here: no cycles.
+func deref(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+// describe names what stands at a node, for messages.
+func describe(n *yaml.Node) string {
+	switch n = deref(n); n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	switch v := resolve(n); v.kind {
+	case kindNull:
+		return "nothing"
+	case kindBool:
+		return "the truth value " + quote(n.Value)
+	case kindInt, kindFloat:
+		return "the number " + quote(n.Value)
+	}
+	return quote(n.Value)
+}
+
+// isNull reports whether a node is missing or null.
+func isNull(n *yaml.Node) bool {
+	return n == nil || n.Kind == yaml.ScalarNode && resolve(n).kind == kindNull
+}
+
+// isFalse reports whether a node is the truth value false, which the agent takes
+// for nothing in most places.
+func isFalse(n *yaml.Node) bool {
+	if n == nil || n.Kind != yaml.ScalarNode {
+		return false
+	}
+	v := resolve(n)
+	return v.kind == kindBool && !v.truth
+}
+
+// value finds a key of a mapping without reporting anything.
+func value(n *yaml.Node, key string) *yaml.Node {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return deref(n.Content[i+1])
+		}
+	}
+	return nil
+}
+
+// pair is one entry of a mapping. The value is never an alias.
+type pair struct{ key, val *yaml.Node }
+
+// name is the key as text; empty for a list or mapping as key.
+func (e pair) name() string {
+	if e.key.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return e.key.Value
+}
+
+// pairs returns a mapping's entries in file order, merge keys resolved, and
+// reports keys given twice; the last one of them counts, as in the agent.
+func (p *parser) pairs(n *yaml.Node) []pair {
+	out := make([]pair, 0, len(n.Content)/2)
+	merges := 0
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		e := pair{deref(n.Content[i]), deref(n.Content[i+1])}
+		if isMerge(e.key) {
+			merges++
+			continue
+		}
+		out = append(out, e)
+	}
+	out = p.unique(out)
+	if merges > 0 {
+		out = merged(n, out)
+	}
+	return out
+}
+
+func isMerge(k *yaml.Node) bool { return k.Kind == yaml.ScalarNode && k.Tag == "!!merge" }
+
+// merged adds what merge keys bring in; a mapping's own keys win.
+func merged(n *yaml.Node, out []pair) []pair {
+	have := make(map[string]bool, len(out))
+	for _, e := range out {
+		have[e.name()] = true
+	}
+	var add func(m *yaml.Node)
+	add = func(m *yaml.Node) {
+		m = deref(m)
+		if m.Kind == yaml.SequenceNode {
+			for _, c := range m.Content {
+				add(c)
+			}
+			return
+		}
+		if m.Kind != yaml.MappingNode {
+			return
+		}
+		for i := 0; i+1 < len(m.Content); i += 2 {
+			k, v := deref(m.Content[i]), deref(m.Content[i+1])
+			switch {
+			case isMerge(k):
+				add(v)
+			case !have[k.Value]:
+				have[k.Value] = true
+				out = append(out, pair{k, v})
+			}
+		}
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if isMerge(n.Content[i]) {
+			add(n.Content[i+1])
+		}
+	}
+	return out
+}
+
+// unique reports repeated keys and keeps the last of each. A few keys are
+// compared directly; many through a map, so that it stays linear.
+func (p *parser) unique(in []pair) []pair {
+	var seen map[string]int
+	if len(in) > 16 {
+		seen = make(map[string]int, len(in))
+	}
+	out := in[:0]
+	for _, e := range in {
+		first := -1
+		switch {
+		case e.key.Kind != yaml.ScalarNode:
+		case seen != nil:
+			if i, ok := seen[e.key.Value]; ok {
+				first = i
+			} else {
+				seen[e.key.Value] = len(out)
+			}
+		default:
+			first = indexKey(out, e.key.Value)
+		}
+		if first < 0 {
+			out = append(out, e)
+			continue
+		}
+		p.push(e.key.Value)
+		p.err(ErrDuplicateKey, e.key, fmt.Sprintf("the key is given twice, first on line %d", out[first].key.Line)).
+			hint("merge the two: CodeDeploy's agent would silently drop the first")
+		p.pop()
+		out[first] = e
+	}
+	return out
+}
+
+func indexKey(pairs []pair, name string) int {
+	for i, e := range pairs {
+		if e.key.Kind == yaml.ScalarNode && e.key.Value == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// fields sorts a mapping's values to the known keys (nil: absent) and reports
+// the unknown ones. out must be as long as known.
+func (p *parser) fields(n *yaml.Node, known []string, out []*yaml.Node) {
+	for _, e := range p.pairs(n) {
+		found := false
+		for i, k := range known {
+			if e.key.Kind == yaml.ScalarNode && e.key.Value == k {
+				out[i], found = e.val, true
+				break
+			}
+		}
+		if !found {
+			p.unknownKey(e, known)
+		}
+	}
+}
+
+// items returns the members of a list, aliases followed.
+func items(n *yaml.Node) []*yaml.Node {
+	for i, c := range n.Content {
+		if c.Kind == yaml.AliasNode {
+			out := append([]*yaml.Node(nil), n.Content...)
+			for j := i; j < len(out); j++ {
+				out[j] = deref(out[j])
+			}
+			return out
+		}
+	}
+	return n.Content
+}
+
+// vetter checks the tree as a whole before anything is read from it.
+type vetter struct {
+	p       *parser
+	nodes   int
+	entries int
+	aliases []*yaml.Node
+	deep    bool
+}
+
+// vet reports whether the tree is safe to walk: shallow, small, without cycles.
+// It also reports tags and dates, which count wherever they stand.
+func (p *parser) vet(root *yaml.Node) bool {
+	v := &vetter{p: p}
+	v.walk(root, 1)
+	switch {
+	case v.deep:
+		return false
+	case v.entries > maxEntries:
+		p.err(ErrTooLarge, root, fmt.Sprintf("the file has %d entries", v.entries)).
+			allowed(fmt.Sprintf("at most %d", maxEntries))
+		return false
+	case len(v.aliases) == 0:
+		return true
+	}
+	return v.expand(root)
+}
+
+func (v *vetter) walk(n *yaml.Node, depth int) {
+	v.nodes++
+	if depth > maxDepth+1 {
+		if !v.deep {
+			v.p.err(ErrTooDeep, n, "too many levels inside each other").allowed(fmt.Sprintf("at most %d", maxDepth))
+		}
+		v.deep = true
+		return
+	}
+	v.tag(n)
+	switch n.Kind {
+	case yaml.AliasNode:
+		v.aliases = append(v.aliases, n)
+		return
+	case yaml.ScalarNode:
+		v.date(n)
+		return
+	case yaml.MappingNode:
+		v.entries += len(n.Content) / 2
+	case yaml.SequenceNode:
+		v.entries += len(n.Content)
+	}
+	for _, c := range n.Content {
+		v.walk(c, depth+1)
+	}
+}
+
+// date refuses unquoted dates, for the agent refuses the whole file for one.
+func (v *vetter) date(n *yaml.Node) {
+	if len(n.Value) < 8 || n.Value[0] != '-' && (n.Value[0] < '0' || n.Value[0] > '9') {
+		return
+	}
+	if resolve(n).kind == kindDate {
+		v.p.err(ErrDate, n, "CodeDeploy's YAML reader refuses a file with a date or time in it").
+			found(n.Value).hint("put quotes around it, or write it as a comment")
+	}
+}
+
+// coreTags change nothing or only make the kind of a scalar explicit.
+const coreTags = " ! !!str !!int !!float !!bool !!null !!seq !!map !!merge "
+
+func (v *vetter) tag(n *yaml.Node) {
+	if n.Style&yaml.TaggedStyle == 0 || strings.Contains(coreTags, " "+n.Tag+" ") {
+		return
+	}
+	v.p.err(ErrTagNotAllowed, n, "the YAML tag is not allowed").found(n.Tag).
+		hint("remove it: an AppSpec needs no tags")
+}
+
+// expand bounds what aliases make of the file, counting every node as often as
+// it would be visited, and finds cycles. Sizes are remembered, so that the count
+// itself stays linear where the expansion is exponential.
+func (v *vetter) expand(root *yaml.Node) bool {
+	if len(v.aliases) > maxAliases {
+		v.p.err(ErrAliasLimit, v.aliases[maxAliases], fmt.Sprintf("%d aliases", len(v.aliases))).
+			allowed(fmt.Sprintf("at most %d", maxAliases))
+		return false
+	}
+	sizes := map[*yaml.Node]int{}
+	switch size := expandedSize(root, sizes); {
+	case size < 0:
+		v.p.err(ErrAliasLimit, v.aliases[0], "an alias contains itself")
+		return false
+	case size > maxExpansion*v.nodes:
+		v.p.err(ErrAliasLimit, v.aliases[0], fmt.Sprintf("aliases make the file more than %d times as large", maxExpansion))
+		return false
+	}
+	v.p.warn(ErrAlias, v.aliases[0], "the agents of CodeDeploy on current systems refuse aliases").
+		hint("write the text out where the AppSpec has to work there, too")
+	return true
+}
+
+const inProgress = -1
+
+// expandedSize returns the number of nodes below n with aliases expanded, or a
+// negative number if an alias leads back to itself.
+func expandedSize(n *yaml.Node, sizes map[*yaml.Node]int) int {
+	if size, ok := sizes[n]; ok {
+		return size
+	}
+	sizes[n] = inProgress
+	total := 1
+	children := n.Content
+	if n.Kind == yaml.AliasNode {
+		children = []*yaml.Node{n.Alias}
+	}
+	for _, c := range children {
+		size := expandedSize(c, sizes)
+		if size < 0 {
+			return inProgress
+		}
+		total = min(total+size, 1<<30)
+	}
+	sizes[n] = total
+	return total
+}

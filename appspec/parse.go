@@ -1,0 +1,217 @@
+package appspec
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"gopkg.in/yaml.v3"
+)
+
+// Options says how strictly an AppSpec is read. The zero value is right for most.
+type Options struct {
+	// OS is the system of the hosts, "linux" or "windows"; an AppSpec for the
+	// other one is refused. Empty: either is accepted.
+	OS string
+	// Strict turns every warning into an error.
+	Strict bool
+	// MaxBytes limits the text. Zero: [DefaultMaxBytes].
+	MaxBytes int
+	// Protected lists directories of the host that nothing may be installed into,
+	// such as the agent's own. Empty: none beyond what is warned about anyway.
+	Protected []string
+	// ForbidRoot refuses scripts that would run as root by their own wish
+	// (runas: root, sudo). False: they may.
+	ForbidRoot bool
+}
+
+// The limits on the text. Real files stay far below: the largest of over a
+// thousand published ones is 5 KB. A quarter of a megabyte still takes the YAML
+// reader a tenth of a second at worst.
+const (
+	DefaultMaxBytes = 256 << 10
+	maxLine         = 64 << 10 // bytes in one line
+	maxIndent       = 256      // columns before the first character of a line
+	maxDepth        = 32       // levels of nesting
+	maxEntries      = 10_000   // list members and mapping pairs, together
+	maxAliases      = 100      // uses of anchors
+	maxExpansion    = 10       // how many times the file its aliases may make of it
+)
+
+// Parse reads and checks the text of an AppSpec; name is used in positions.
+//
+// It reports every problem at once. With errors the Spec is nil and err is a
+// *multierror.Error of *[Problem], in file order; warnings are returned in any
+// case. Parse does no I/O and keeps nothing of data.
+func Parse(name string, data []byte, opt Options) (*Spec, []*Problem, error) {
+	p := &parser{opt: opt, file: name}
+	spec := p.parse(data)
+	warnings, err := split(finish(p.problems, opt.Strict))
+	if err != nil {
+		return nil, warnings, err
+	}
+	return spec, warnings, nil
+}
+
+// parser walks one document and gathers its problems.
+type parser struct {
+	opt      Options
+	file     string
+	os       string // once known
+	path     []step
+	problems []*Problem
+}
+
+// step is one part of a path such as files[3].source; an index if key is empty.
+type step struct {
+	key   string
+	index int
+}
+
+func (p *parser) parse(data []byte) *Spec {
+	text, ok := p.text(data)
+	if !ok {
+		return nil
+	}
+	root := p.document(text)
+	if root == nil || !p.vet(root) {
+		return nil
+	}
+	for _, pl := range platforms {
+		if pl.is(root) {
+			return pl.read(p, root)
+		}
+	}
+	return p.server(root)
+}
+
+// platforms tells AppSpecs apart by their content; the first that fits reads it.
+// What none claims is for servers.
+var platforms = []struct {
+	is   func(root *yaml.Node) bool
+	read func(p *parser, root *yaml.Node) *Spec
+}{
+	{is: func(r *yaml.Node) bool { return !isServer(r) && foreign(r) != "" }, read: (*parser).refusePlatform},
+}
+
+func (p *parser) push(key string) { p.path = append(p.path, step{key: key}) }
+func (p *parser) pushIndex(i int) { p.path = append(p.path, step{index: i}) }
+func (p *parser) pop()            { p.path = p.path[:len(p.path)-1] }
+func (p *parser) windows() bool   { return p.os == osWindows }
+func (p *parser) at(key string, f func()) {
+	p.push(key)
+	f()
+	p.pop()
+}
+
+func (p *parser) pathText() string {
+	var b []byte
+	for _, s := range p.path {
+		switch {
+		case s.key == "":
+			b = append(b, '[')
+			b = strconv.AppendInt(b, int64(s.index), 10)
+			b = append(b, ']')
+			continue
+		case len(b) > 0:
+			b = append(b, '.')
+		}
+		b = append(b, plainKey(s.key)...)
+	}
+	return string(b)
+}
+
+// plainKey shows a key bare where that is unmistakable.
+func plainKey(key string) string {
+	for _, r := range key {
+		if r <= ' ' || r == '.' || r == '[' || r == '"' || !strconv.IsPrint(r) {
+			return quote(key)
+		}
+	}
+	if len(key) > maxFound {
+		return quote(key)
+	}
+	return key
+}
+
+// report files a problem at a node (nil: the whole file) under the current path.
+func (p *parser) report(sev Severity, code Code, n *yaml.Node, why string) *Problem {
+	pr := &Problem{File: p.file, Path: p.pathText(), Severity: sev, Code: code, Why: why}
+	if n != nil {
+		pr.Line, pr.Col = n.Line, n.Column
+	}
+	p.problems = append(p.problems, pr)
+	return pr
+}
+
+func (p *parser) err(code Code, n *yaml.Node, why string) *Problem {
+	return p.report(Error, code, n, why)
+}
+
+func (p *parser) warn(code Code, n *yaml.Node, why string) *Problem {
+	return p.report(Warning, code, n, why)
+}
+
+// wrongType reports a value of the wrong kind.
+func (p *parser) wrongType(n *yaml.Node, want string) *Problem {
+	pr := p.err(ErrType, n, "not "+want)
+	pr.Found = describe(n)
+	return pr
+}
+
+func at(n *yaml.Node) Pos { return Pos{Line: n.Line, Col: n.Column} }
+
+func serverSpec() *Spec { return &Spec{Platform: lifecycle.Server} }
+
+// foreign names the platform or product that a document is for when it is not
+// for servers; empty: nothing points elsewhere.
+func foreign(root *yaml.Node) string {
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		switch k := root.Content[i]; k.Value {
+		case "Resources", "resources":
+			return resourceType(root.Content[i+1])
+		case "AWSTemplateFormatVersion", "Transform":
+			return "a CloudFormation template"
+		}
+	}
+	return ""
+}
+
+// resourceType looks for the type of the first resource.
+func resourceType(n *yaml.Node) string {
+	n = deref(n)
+	if n.Kind == yaml.MappingNode {
+		return "a CloudFormation template"
+	}
+	for _, entry := range n.Content {
+		entry = deref(entry)
+		for i := 1; i < len(entry.Content); i += 2 {
+			if t := value(deref(entry.Content[i]), "Type"); t != nil {
+				return platformOf(t.Value)
+			}
+		}
+	}
+	return "an AppSpec for ECS or Lambda (it has a Resources section)"
+}
+
+func platformOf(resource string) string {
+	switch resource {
+	case "AWS::ECS::Service":
+		return "an AppSpec for ECS (a resource of type AWS::ECS::Service)"
+	case "AWS::Lambda::Function":
+		return "an AppSpec for Lambda (a resource of type AWS::Lambda::Function)"
+	}
+	return fmt.Sprintf("an AppSpec with a resource of type %s", quote(resource))
+}
+
+// isServer reports whether a document says itself that it is for servers: only
+// they have an operating system or a list of files.
+func isServer(root *yaml.Node) bool {
+	return value(root, "os") != nil || value(root, "files") != nil
+}
+
+func (p *parser) refusePlatform(root *yaml.Node) *Spec {
+	p.err(ErrPlatform, root, "not yet supported here: this is "+foreign(root)).
+		allowed("an AppSpec for servers, with version, os, files and hooks")
+	return nil
+}

@@ -1,0 +1,150 @@
+package appspec
+
+import (
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
+
+const (
+	osLinux   = "linux"
+	osWindows = "windows"
+)
+
+var serverKeys = []string{"version", "os", "file_exists_behavior", "files", "hooks", "permissions"}
+
+// server reads the AppSpec of a server.
+func (p *parser) server(root *yaml.Node) *Spec {
+	var f [6]*yaml.Node
+	p.fields(root, serverKeys, f[:])
+	if what := foreign(root); what != "" {
+		p.warn(ErrMixedPlatforms, root, "read as an AppSpec for servers, though it also looks like "+what)
+	}
+	spec := serverSpec()
+	p.at("version", func() { p.version(root, f[0]) })
+	p.at("os", func() { spec.OS = p.osName(root, f[1]) })
+	p.os = spec.OS
+	p.at("file_exists_behavior", func() { spec.FileExists = p.fileExists(f[2]) })
+	p.at("files", func() { spec.Files = p.files(f[3]) })
+	p.at("hooks", func() { spec.Hooks = p.hooks(f[4]) })
+	p.at("permissions", func() { spec.Permissions = p.permissions(f[5], spec.Files) })
+	return spec
+}
+
+// version must be the number 0.0, in any spelling.
+func (p *parser) version(root, n *yaml.Node) {
+	if n == nil {
+		p.err(ErrVersion, root, "no version").allowed("version: 0.0")
+		return
+	}
+	if n.Kind == yaml.ScalarNode {
+		v := resolve(n)
+		zero := v.kind == kindInt && v.num == 0 && !v.huge || v.kind == kindFloat && v.float == 0
+		switch {
+		case zero && n.Value != "0.0":
+			p.warn(ErrVersion, n, "an unusual spelling of 0.0").found(n.Value).allowed("0.0")
+			return
+		case zero:
+			return
+		}
+	}
+	pr := p.err(ErrVersion, n, "not a known version").allowed("the number 0.0")
+	pr.Found = describe(n)
+	if n.Kind == yaml.ScalarNode && strip(n.Value) == "0.0" {
+		pr.hint("remove the quotes: CodeDeploy compares a number")
+	}
+}
+
+// osName must be exactly linux or windows, and the hosts' own.
+func (p *parser) osName(root, n *yaml.Node) string {
+	known := []string{osLinux, osWindows}
+	if n == nil {
+		p.err(ErrOS, root, "no os").allowed("os: linux or os: windows")
+		return ""
+	}
+	text, ok := plainText(n)
+	if !ok || !slices.Contains(known, text) {
+		pr := p.err(ErrOS, n, "not a supported operating system").allowed("linux or windows")
+		pr.Found = describe(n)
+		pr.nearest(nearest(strip(n.Value), known))
+		return ""
+	}
+	if p.opt.OS != "" && text != p.opt.OS {
+		p.err(ErrOSMismatch, n, "the AppSpec is for other hosts").found(text).allowed(p.opt.OS)
+	}
+	return text
+}
+
+// plainText returns a scalar that is text without any conversion.
+func plainText(n *yaml.Node) (string, bool) {
+	if n.Kind != yaml.ScalarNode {
+		return "", false
+	}
+	v := resolve(n)
+	return v.text, v.kind == kindText
+}
+
+func (p *parser) fileExists(n *yaml.Node) FileExists {
+	if isNull(n) {
+		return ""
+	}
+	known := []string{string(Disallow), string(Overwrite), string(Retain)}
+	text, ok := plainText(n)
+	if ok && slices.Contains(known, text) {
+		return FileExists(text)
+	}
+	pr := p.err(ErrEnum, n, "not a known behaviour").allowed("DISALLOW, OVERWRITE or RETAIN")
+	pr.Found = describe(n)
+	pr.nearest(nearest(strip(n.Value), known))
+	return ""
+}
+
+// list returns the members of an optional section. Null, false and an empty
+// mapping are nothing, as in the agent; ok is false where the section is refused.
+func (p *parser) list(n *yaml.Node, want string) (members []*yaml.Node, ok bool) {
+	switch {
+	case isNull(n):
+		return nil, true
+	case isFalse(n):
+		p.warn(ErrType, n, "false is taken for nothing").allowed(want)
+		return nil, true
+	case n.Kind == yaml.MappingNode && len(n.Content) == 0:
+		p.warn(ErrType, n, "an empty mapping is taken for an empty list").allowed(want)
+		return []*yaml.Node{}, true
+	case n.Kind != yaml.SequenceNode:
+		pr := p.wrongType(n, want)
+		if n.Kind == yaml.MappingNode {
+			pr.hint("put a dash before each entry")
+		}
+		return nil, false
+	}
+	return items(n), true
+}
+
+// mappings calls f for each member of a list, which must be mappings.
+func (p *parser) mappings(members []*yaml.Node, want string, f func(n *yaml.Node)) {
+	for i, m := range members {
+		p.pushIndex(i)
+		if m.Kind == yaml.MappingNode {
+			f(m)
+		} else {
+			p.wrongType(m, want)
+		}
+		p.pop()
+	}
+}
+
+// scalarText reads a value that the agent turns into text, trimmed. ok is false for
+// lists and mappings, which are refused.
+func (p *parser) scalarText(n *yaml.Node, want string) (text string, ok bool) {
+	if n.Kind != yaml.ScalarNode {
+		p.wrongType(n, want)
+		return "", false
+	}
+	v := resolve(n)
+	text = v.asText(n.Value)
+	if v.kind != kindText {
+		p.warn(ErrType, n, "read as the text "+quote(strip(text))).found(n.Value).hint("put quotes around it")
+	}
+	return strip(text), true
+}
