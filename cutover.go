@@ -1,1 +1,220 @@
 package cutover
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/lifecycle/journal"
+	"github.com/cutover-deploy/cutover/revision"
+	"github.com/cutover-deploy/cutover/rollback"
+	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// Errors that callers act on.
+var (
+	// ErrUnfinished: the group's last deployment has not ended. Resume it first.
+	ErrUnfinished = errors.New("the group's last deployment has not ended")
+	// ErrNothingToResume: the group has no unfinished deployment.
+	ErrNothingToResume = errors.New("the group has no unfinished deployment")
+	// ErrNotRunning: Stop was called while nothing ran.
+	ErrNotRunning = errors.New("no deployment is running")
+)
+
+// Deployment deploys a revision to a group of units. Fill in the fields and call
+// [Deployment.Run]. The fields must not change while it runs. One Deployment runs
+// one deployment at a time; [Deployment.Stop] may be called from any goroutine.
+type Deployment struct {
+	Application string // CodeDeploy's application name, for the scripts' environment; empty: none
+	Group       string // deployment group id; names the history. Required
+	GroupName   string // deployment group name, for the scripts' environment; empty: Group
+	ID          string // deployment id; empty: a new one, like CodeDeploy's
+
+	Revision revision.Source   // what to deploy. Required for Run; for Resume, empty: as recorded
+	Target   target.Target     // where to. Required
+	Strategy strategy.Strategy // nil: strategy.OneAtATime, CodeDeploy's default
+	Rollback rollback.Policy   // zero: never by itself
+	Journal  journal.Journal   // nil: a memory of this Deployment's own, gone with it
+
+	AppSpec    string   // path of the AppSpec in the revision; empty: appspec.yml, else appspec.yaml
+	FileExists string   // DISALLOW, OVERWRITE or RETAIN; empty: DISALLOW. The AppSpec's own setting wins
+	Env        []string // added to the environment of scripts, "NAME=value"
+
+	// IgnoreStopFailures lets failures of ApplicationStop, BeforeBlockTraffic and
+	// AfterBlockTraffic pass (CodeDeploy: ignoreApplicationStopFailures).
+	IgnoreStopFailures bool
+	// RerunInterrupted does a step again that a crash cut off. Zero: such a step
+	// has failed, since nobody can say how far its scripts came.
+	RerunInterrupted bool
+	// Strict refuses what CodeDeploy silently ignores.
+	Strict bool
+
+	// WorkDir is where archives are unpacked, in a directory of their own that is
+	// removed at the end; empty: the system's directory for temporary files.
+	WorkDir string
+
+	// Observe, if not nil, sees every record once it is durable, in order. It is
+	// called by one goroutine and holds the deployment up until it returns. A
+	// panic in it is dropped.
+	Observe func(lifecycle.Record)
+
+	mu     sync.Mutex
+	memory journal.Memory
+	stop   chan StopOptions // of the run in progress; nil: there is none
+}
+
+// StopOptions say how a deployment is stopped.
+type StopOptions struct {
+	Reason   string // for the records; empty: none given
+	Rollback bool   // roll back what was touched, whatever the policy says
+}
+
+// Plan makes the plan that Run would carry out now, and touches nothing: no
+// record is written, no unit is asked for more than its presence. It fails where
+// Run would refuse to start.
+func (d *Deployment) Plan(ctx context.Context) (strategy.Plan, error) {
+	var plan strategy.Plan
+	look := func(r *runner) (err error) {
+		plan, _, err = r.prepare(ctx)
+		return err
+	}
+	if err := d.valid(); err != nil {
+		return plan, err
+	}
+	j, ok := d.journal().(journal.Readable)
+	if !ok {
+		return plan, d.locked(ctx, look)
+	}
+	r := &runner{d: d, read: j.Reader(d.Group)}
+	defer r.close() // no journal is open: nothing can fail
+	return plan, look(r)
+}
+
+// Run deploys the revision and returns when the deployment has ended, the rollback
+// included. The Result says how; a deployment that failed is no error of Run. An
+// error means that it did not start, or that it was abandoned and can be resumed:
+//
+//   - cancelling ctx abandons it: steps are told to return, no decision is taken,
+//     and the error wraps context.Cause(ctx). Resume goes on from there.
+//   - a record that cannot be written ends the run at once, since nothing may be
+//     done that is not written (code JournalFailed).
+//   - ErrUnfinished, journal.ErrLocked: another deployment is in the way.
+//   - a [*lifecycle.Error] with code AppSpecInvalid, NoUnits, HealthConstraintsInvalid
+//     or another: the deployment was refused before anything was touched.
+func (d *Deployment) Run(ctx context.Context) (*Result, error) {
+	var res *Result
+	err := d.locked(ctx, func(r *runner) error {
+		plan, notes, err := r.prepare(ctx)
+		if err != nil {
+			return err
+		}
+		st := &strategy.State{}
+		if err := r.begin(ctx, st, plan, notes); err != nil {
+			return err
+		}
+		if err := r.drive(ctx, st); err != nil {
+			return err
+		}
+		res, err = r.conclude(ctx, st)
+		return err
+	})
+	return res, err
+}
+
+// Resume goes on with a deployment where its records end, and returns as Run does.
+// An empty id means the group's unfinished one, its rollback included; with none,
+// the error is ErrNothingToResume. A deployment that has ended is not touched: its
+// result is returned. Units may have finished steps meanwhile; they answer with
+// what they recorded.
+func (d *Deployment) Resume(ctx context.Context, id string) (*Result, error) {
+	var res *Result
+	err := d.locked(ctx, func(r *runner) error {
+		st, err := r.unfinished(ctx, id)
+		if err != nil {
+			return err
+		}
+		if o, _ := st.Outcome(); o == nil {
+			if err := r.reopen(ctx, st); err != nil {
+				return err
+			}
+			if err := r.drive(ctx, st); err != nil {
+				return err
+			}
+		}
+		res, err = r.conclude(ctx, st)
+		return err
+	})
+	return res, err
+}
+
+// Stop ends the running deployment: nothing new is started, steps in progress come
+// to their end, units between two events are left there and listed. It returns at
+// once; Run returns when all that has happened. It fails with ErrNotRunning while
+// nothing runs; stopping twice is the same as once.
+func (d *Deployment) Stop(opt StopOptions) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stop == nil {
+		return ErrNotRunning
+	}
+	select {
+	case d.stop <- opt:
+	default: // one is waiting already
+	}
+	return nil
+}
+
+// locked runs f with the group's journal open, and with Stop connected.
+func (d *Deployment) locked(ctx context.Context, f func(*runner) error) (err error) {
+	if err := d.valid(); err != nil {
+		return err
+	}
+	r := &runner{d: d, stop: make(chan StopOptions, 1)}
+	if !d.connect(nil, r.stop) {
+		return errors.New("deployment: already running: one Deployment runs one deployment at a time")
+	}
+	defer d.connect(r.stop, nil)
+	r.log, err = d.journal().Open(ctx, d.Group)
+	if err != nil {
+		return fmt.Errorf("group %s: %w", d.Group, err)
+	}
+	r.read = r.log
+	defer func() { err = errors.Join(err, r.close()) }()
+	return f(r)
+}
+
+func (d *Deployment) valid() error {
+	switch {
+	case d.Group == "":
+		return errors.New("deployment: Group is empty: name the deployment group")
+	case d.Target == nil:
+		return errors.New("deployment: Target is nil: say where to deploy")
+	default:
+		return nil
+	}
+}
+
+// connect makes a run the one that Stop talks to, if from is the present one.
+func (d *Deployment) connect(from, to chan StopOptions) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stop != from {
+		return false
+	}
+	d.stop = to
+	return true
+}
+
+func (d *Deployment) journal() journal.Journal {
+	if d.Journal != nil {
+		return d.Journal
+	}
+	return &d.memory
+}
+
+// newID makes an id in the form of CodeDeploy's: d- and nine letters or digits.
+func newID() string { return "d-" + rand.Text()[:9] }

@@ -99,13 +99,13 @@ func (s *State) nextStopped() Decision {
 	if s.running > 0 {
 		return Decision{}
 	}
-	why := &lifecycle.Failure{Code: lifecycle.ManualStop, Message: "stopped: " + s.stop.Text}
+	why := &lifecycle.Failure{Code: lifecycle.ManualStop, Message: "stopped: " + s.stop.Reason}
 	var d Decision
 	for _, i := range s.ready {
 		if s.units[i].ready {
 			step := lifecycle.Step{Deployment: s.plan.Deployment, Stage: s.stage, Unit: s.units[i].ID}
 			f := *why
-			f.Message = fmt.Sprintf("stopped after %s: %s", s.units[i].Event, s.stop.Text)
+			f.Message = fmt.Sprintf("stopped after %s: %s", s.units[i].Event, s.stop.Reason)
 			d.Note = append(d.Note, lifecycle.Record{Kind: lifecycle.Skipped, Step: step, Failure: &f})
 		}
 	}

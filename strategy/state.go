@@ -9,6 +9,12 @@ import (
 	"github.com/cutover-deploy/cutover/revision"
 )
 
+// Stop is the data of a Stopped record.
+type Stop struct {
+	Reason   string `json:"reason"`
+	Rollback bool   `json:"rollback,omitempty"` // roll back, whatever the policy says
+}
+
 // Status is how one unit stands in a deployment, in CodeDeploy's words.
 type Status string
 
@@ -72,7 +78,7 @@ type State struct {
 	counts   Counts
 	first    *lifecycle.Error // first failure, for the verdict's message
 	held     time.Time        // when the hold of the open stage began; zero: it has not
-	stop     *lifecycle.Note
+	stop     *Stop
 	finished *Outcome
 	failure  *lifecycle.Failure
 }
@@ -89,6 +95,9 @@ func (s *State) Counts() Counts { return s.counts }
 // Outcome returns how the deployment ended and why it failed; nil: it has not
 // ended.
 func (s *State) Outcome() (*Outcome, *lifecycle.Failure) { return s.finished, s.failure }
+
+// Stop returns the first request to stop; nil: there was none.
+func (s *State) Stop() *Stop { return s.stop }
 
 // Units returns all units of the group, in the order of the plan.
 func (s *State) Units() []Unit {
@@ -288,14 +297,12 @@ func (s *State) applySkipped(r lifecycle.Record) error {
 }
 
 func (s *State) applyStopped(r lifecycle.Record) error {
-	var n lifecycle.Note
-	if len(r.Data) > 0 {
-		if err := json.Unmarshal(r.Data, &n); err != nil {
-			return fmt.Errorf("the reason cannot be read: %w", err)
-		}
+	var stop Stop
+	if err := json.Unmarshal(r.Data, &stop); err != nil {
+		return fmt.Errorf("the request to stop cannot be read: %w", err)
 	}
 	if s.stop == nil {
-		s.stop = &n
+		s.stop = &stop
 	}
 	return nil
 }

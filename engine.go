@@ -1,0 +1,292 @@
+package cutover
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/lifecycle/journal"
+	"github.com/cutover-deploy/cutover/rollback"
+	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// runner carries out deployments of one group while it holds the group's journal.
+// One goroutine, the caller's, owns it and the state it drives.
+type runner struct {
+	d    *Deployment
+	log  journal.Log    // nil: only planning
+	read journal.Reader // the same log, or one that holds no lock
+	job  *target.Job
+	work []string
+	stop chan StopOptions
+}
+
+// event is what a step's goroutine tells the loop: that it ended, or a note.
+type event struct {
+	step lifecycle.Step
+	note *lifecycle.Note
+	err  error
+}
+
+// drive is the loop: ask Next, write, act, wait, write, again, until the
+// deployment has ended. It returns an error only if it had to abandon it.
+func (r *runner) drive(ctx context.Context, st *strategy.State) error {
+	stepCtx, cancel := context.WithCancelCause(ctx)
+	var steps sync.WaitGroup
+	events := make(chan event)
+	defer func() { // abandon: whoever starts a goroutine waits for it
+		cancel(errAbandoned)
+		go func() { steps.Wait(); close(events) }()
+		for range events {
+		}
+	}()
+	start := func(step lifecycle.Step) {
+		steps.Go(func() { r.perform(stepCtx, step, events) })
+	}
+
+	again := st.Running()
+	for {
+		dec := strategy.Next(st, time.Now())
+		if err := r.append(ctx, st, r.begun(dec, again)...); err != nil {
+			return err
+		}
+		for _, step := range append(again, dec.Start...) {
+			start(step)
+		}
+		again = nil
+		switch {
+		case dec.End != nil:
+			return r.finish(ctx, st, dec.End)
+		case len(dec.Note) > 0 && len(dec.Start) == 0:
+			continue
+		}
+		records, err := r.wait(ctx, dec.Wake, events)
+		if err != nil {
+			return fmt.Errorf("%s: abandoned, it can be resumed: %w", st.Plan().Deployment, err)
+		}
+		if err := r.append(ctx, st, records...); err != nil {
+			return err
+		}
+	}
+}
+
+var errAbandoned = errors.New("the deployment was abandoned")
+
+// begun are the records to write before acting on a decision.
+func (r *runner) begun(dec strategy.Decision, again []lifecycle.Step) []lifecycle.Record {
+	records := dec.Note
+	for _, steps := range [][]lifecycle.Step{again, dec.Start} {
+		for _, s := range steps {
+			records = append(records, lifecycle.Record{Kind: lifecycle.Started, Step: s})
+		}
+	}
+	return records
+}
+
+// wait blocks until something happens and returns it as records. All that has
+// happened by then is returned at once: one write for many.
+func (r *runner) wait(ctx context.Context, wake time.Time, events <-chan event) ([]lifecycle.Record, error) {
+	var timer <-chan time.Time
+	if !wake.IsZero() {
+		t := time.NewTimer(time.Until(wake))
+		defer t.Stop()
+		timer = t.C
+	}
+	var records []lifecycle.Record
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-timer:
+	case opt := <-r.stop:
+		records = append(records, stopped(opt))
+	case e := <-events:
+		records = append(records, e.record())
+	}
+	for {
+		select {
+		case e := <-events:
+			records = append(records, e.record())
+		default:
+			// A step that was cancelled has not ended, whatever it says.
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			return records, nil
+		}
+	}
+}
+
+func stopped(opt StopOptions) lifecycle.Record {
+	stop := strategy.Stop{Reason: opt.Reason, Rollback: opt.Rollback}
+	if stop.Reason == "" {
+		stop.Reason = "no reason given"
+	}
+	data, _ := json.Marshal(stop) // plain fields always marshal
+	return lifecycle.Record{Kind: lifecycle.Stopped, Data: data}
+}
+
+func (e event) record() lifecycle.Record {
+	if e.note != nil {
+		return noted(e.step, *e.note)
+	}
+	return lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: failure(e.err)}
+}
+
+func noted(step lifecycle.Step, n lifecycle.Note) lifecycle.Record {
+	data, _ := json.Marshal(n) // plain fields always marshal
+	return lifecycle.Record{Kind: lifecycle.Noted, Step: step, Data: data}
+}
+
+// failure is an error in the form that is recorded; nil for nil.
+func failure(err error) *lifecycle.Failure {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*lifecycle.Error](err); ok {
+		f := e.Failure
+		return &f
+	}
+	return &lifecycle.Failure{Code: lifecycle.TargetFailed, Message: err.Error()}
+}
+
+// perform does one step and reports. A driver that panics has failed the step.
+func (r *runner) perform(ctx context.Context, step lifecycle.Step, events chan<- event) {
+	e := event{step: step}
+	defer func() {
+		if p := recover(); p != nil {
+			e.err = &lifecycle.Error{Step: step, Failure: lifecycle.Failure{
+				Code: lifecycle.Panicked, Message: fmt.Sprintf("the target panicked: %v", p)}}
+		}
+		events <- e
+	}()
+	e.err = r.d.Target.Perform(ctx, target.Task{Step: step, Job: r.job, Note: func(n lifecycle.Note) {
+		events <- event{step: step, note: &n}
+	}})
+}
+
+// append numbers records, makes them durable, folds them and shows them. Nothing
+// may be done that is not written, so any error ends the run.
+func (r *runner) append(ctx context.Context, st *strategy.State, records ...lifecycle.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	id := st.Plan().Deployment
+	if id == "" {
+		id = records[0].Step.Deployment
+	}
+	now := time.Now().UTC()
+	for i := range records {
+		records[i].Seq, records[i].Time = st.Seq()+int64(i)+1, now
+		records[i].Step.Deployment = id
+	}
+	if err := r.log.Append(ctx, records...); err != nil {
+		return &lifecycle.Error{Step: lifecycle.Step{Deployment: id}, Err: err, Failure: lifecycle.Failure{
+			Code: lifecycle.JournalFailed, Message: "writing the journal: " + err.Error() + "; nothing more was started, resume when it can be written"}}
+	}
+	for _, rec := range records {
+		if err := st.Apply(rec); err != nil {
+			return fmt.Errorf("%s: %w", id, err)
+		}
+		r.observe(rec)
+	}
+	return nil
+}
+
+func (r *runner) observe(rec lifecycle.Record) {
+	if r.d.Observe == nil {
+		return
+	}
+	defer func() { _ = recover() }() // an observer must not end a deployment
+	r.d.Observe(rec)
+}
+
+// finish decides on a rollback and writes the last record. The rollback's id is in
+// it, so that a crash right after it does not lose the decision.
+func (r *runner) finish(ctx context.Context, st *strategy.State, end *strategy.End) error {
+	out := strategy.Outcome{Verdict: end.Verdict}
+	here := lifecycle.Step{Deployment: st.Plan().Deployment}
+	var records []lifecycle.Record
+	if end.Verdict != strategy.DeploymentSucceeded {
+		to, note := r.policy(st).Decide(ending(st, end.Verdict))
+		switch {
+		case to != nil:
+			out.Rollback = newID()
+		case note != nil:
+			records = append(records, noted(here, *note))
+		}
+	}
+	data, err := json.Marshal(out)
+	if err != nil {
+		return fmt.Errorf("%s: writing the outcome: %w", here.Deployment, err)
+	}
+	records = append(records, lifecycle.Record{Kind: lifecycle.Finished, Step: here, Failure: end.Failure, Data: data})
+	return r.append(ctx, st, records...)
+}
+
+func (r *runner) policy(st *strategy.State) rollback.Policy {
+	p := r.d.Rollback
+	if stop := st.Stop(); stop != nil {
+		p.OnStop = p.OnStop || stop.Rollback
+	}
+	return p
+}
+
+func ending(st *strategy.State, v strategy.Verdict) rollback.Ending {
+	plan := st.Plan()
+	return rollback.Ending{
+		Stopped: v == strategy.DeploymentStopped, IsRollback: plan.RollbackOf != "",
+		Revision: plan.Revision, LastGood: plan.LastGood, Touched: len(st.Touched()),
+	}
+}
+
+// conclude turns a deployment that has ended into its result, and carries out the
+// rollback that it was promised, as far as that has not been done.
+func (r *runner) conclude(ctx context.Context, st *strategy.State) (*Result, error) {
+	res := newResult(st)
+	out, _ := st.Outcome()
+	if out.Rollback == "" {
+		return res, nil
+	}
+	back, err := r.load(ctx, out.Rollback)
+	switch {
+	case errors.Is(err, journal.ErrNotFound):
+		back, err = r.beginRollback(ctx, st, out.Rollback)
+	case err == nil:
+		err = r.reopen(ctx, back)
+	}
+	if err == nil {
+		if o, _ := back.Outcome(); o == nil {
+			err = r.drive(ctx, back)
+		}
+	}
+	if err != nil {
+		return res, fmt.Errorf("rolling back %s: %w", st.Plan().Deployment, err)
+	}
+	res.Rollback = newResult(back)
+	return res, nil
+}
+
+// beginRollback plans the rollback of st as deployment id, and writes that down.
+func (r *runner) beginRollback(ctx context.Context, st *strategy.State, id string) (*strategy.State, error) {
+	good := st.Plan().LastGood
+	if good == nil {
+		return nil, errors.New("the journal promises a rollback and names no revision to go back to")
+	}
+	plan, err := r.plan(ctx, strategy.Input{
+		Deployment: id, Revision: *good, Overrides: r.d.overrides(),
+		RollbackOf: st.Plan().Deployment, Touched: st.Touched(),
+	}, st.Standing())
+	if err != nil {
+		return nil, err
+	}
+	back := &strategy.State{}
+	if err := r.begin(ctx, back, plan, nil); err != nil {
+		return nil, err
+	}
+	return back, r.reopen(ctx, back)
+}

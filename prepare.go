@@ -1,0 +1,242 @@
+package cutover
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/revision"
+	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// prepare checks all that can be checked before anything is touched, and plans.
+func (r *runner) prepare(ctx context.Context) (strategy.Plan, []lifecycle.Note, error) {
+	d := r.d
+	if d.Revision == nil {
+		return strategy.Plan{}, nil, errors.New("deployment: Revision is nil: say what to deploy")
+	}
+	standing, err := r.standing(ctx)
+	if err != nil {
+		return strategy.Plan{}, nil, err
+	}
+	bundle, err := r.open(ctx, d.Revision)
+	if err != nil {
+		return strategy.Plan{}, nil, err
+	}
+	rev := revision.Revision{Location: d.Revision.Location(), Digest: bundle.Manifest.Digest()}
+	r.job = r.newJob(rev, bundle, standing.LastGood)
+	notes, err := r.check(ctx)
+	if err != nil {
+		return strategy.Plan{}, nil, err
+	}
+	for _, text := range bundle.Notes {
+		notes = append(notes, lifecycle.Note{Text: text})
+	}
+	id := d.ID
+	if id == "" {
+		id = newID()
+	}
+	in := strategy.Input{Deployment: id, Revision: rev, Overrides: d.overrides()}
+	plan, err := r.plan(ctx, in, standing)
+	return plan, notes, err
+}
+
+// plan asks the target for its units and the strategy for a plan.
+func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.Standing) (strategy.Plan, error) {
+	units, err := r.d.Target.Units(ctx)
+	if err != nil {
+		return strategy.Plan{}, fmt.Errorf("group %s: listing the units: %w", r.d.Group, err)
+	}
+	in.Group, in.LastGood = r.d.Group, standing.LastGood
+	in.Units = make([]lifecycle.Unit, len(units))
+	for i, u := range units {
+		known := standing.Units[u.ID]
+		u.Healthy, u.Revision = known.Healthy && u.Lost == "", known.Revision
+		in.Units[i] = u
+	}
+	if b, ok := r.d.Target.(interface{ Balanced() bool }); ok {
+		in.Balanced = b.Balanced()
+	}
+	st := r.d.Strategy
+	if st == nil {
+		st = strategy.OneAtATime()
+	}
+	return st.Plan(in)
+}
+
+// standing is how the last deployment left the group. One that has not ended, or
+// that was promised a rollback, is in the way.
+func (r *runner) standing(ctx context.Context) (strategy.Standing, error) {
+	ids, err := r.read.Deployments(ctx)
+	if err != nil || len(ids) == 0 {
+		return strategy.Standing{}, err
+	}
+	last, err := r.load(ctx, ids[len(ids)-1])
+	if err != nil {
+		return strategy.Standing{}, err
+	}
+	if o, _ := last.Outcome(); o == nil || o.Rollback != "" {
+		return strategy.Standing{}, fmt.Errorf("%w: %s; resume it", ErrUnfinished, last.Plan().Deployment)
+	}
+	return last.Standing(), nil
+}
+
+// load folds a deployment's records.
+func (r *runner) load(ctx context.Context, id string) (*strategy.State, error) {
+	st := &strategy.State{}
+	for rec, err := range r.read.Records(ctx, id, 1) {
+		if err != nil {
+			return nil, err
+		}
+		if err := st.Apply(rec); err != nil {
+			return nil, fmt.Errorf("%s: %w", id, err)
+		}
+	}
+	return st, nil
+}
+
+// open opens a revision in a work directory that close removes.
+func (r *runner) open(ctx context.Context, src revision.Source) (*revision.Bundle, error) {
+	work, err := os.MkdirTemp(r.d.WorkDir, "cutover-")
+	if err != nil {
+		return nil, fmt.Errorf("making a work directory: %w", err)
+	}
+	r.work = append(r.work, work)
+	return src.Open(ctx, work)
+}
+
+// close removes the work directories and gives the group back.
+func (r *runner) close() error {
+	for _, w := range r.work {
+		os.RemoveAll(w) // a leftover in a directory for temporary files harms nobody
+	}
+	if r.log == nil {
+		return nil
+	}
+	return r.log.Close()
+}
+
+func (r *runner) newJob(rev revision.Revision, b *revision.Bundle, good *revision.Revision) *target.Job {
+	d := r.d
+	job := &target.Job{
+		Application: d.Application, Group: d.Group, GroupName: d.GroupName,
+		Revision: rev, Bundle: b, AppSpec: d.AppSpec, FileExists: d.FileExists, Env: d.Env,
+		IgnoreStopFailures: d.IgnoreStopFailures, RerunInterrupted: d.RerunInterrupted, Strict: d.Strict,
+	}
+	if job.GroupName == "" {
+		job.GroupName = d.Group
+	}
+	if good != nil {
+		job.LastGood = good.Digest
+	}
+	return job
+}
+
+// overrides names the relaxations in force, for the records.
+func (d *Deployment) overrides() []string {
+	var out []string
+	for _, o := range []struct {
+		on   bool
+		name string
+	}{
+		{d.IgnoreStopFailures, "IgnoreStopFailures"},
+		{d.RerunInterrupted, "RerunInterrupted"},
+	} {
+		if o.on {
+			out = append(out, o.name)
+		}
+	}
+	return out
+}
+
+// check lets the target look at the revision, if it can.
+func (r *runner) check(ctx context.Context) ([]lifecycle.Note, error) {
+	c, ok := r.d.Target.(target.Checker)
+	if !ok || r.job.Bundle == nil {
+		return nil, nil
+	}
+	return c.Check(ctx, r.job)
+}
+
+// begin writes the deployment's first record. From here on it exists.
+func (r *runner) begin(ctx context.Context, st *strategy.State, plan strategy.Plan, notes []lifecycle.Note) error {
+	data, err := json.Marshal(plan)
+	if err != nil {
+		return fmt.Errorf("%s: writing the plan: %w", plan.Deployment, err)
+	}
+	here := lifecycle.Step{Deployment: plan.Deployment}
+	records := []lifecycle.Record{{Kind: lifecycle.Planned, Step: here, Data: data}}
+	for _, n := range notes {
+		records = append(records, noted(here, n))
+	}
+	return r.append(ctx, st, records...)
+}
+
+// unfinished finds what to resume: the deployment id, or the group's last one if it
+// has not ended. For a rollback it is the deployment that is rolled back.
+func (r *runner) unfinished(ctx context.Context, id string) (*strategy.State, error) {
+	ids, err := r.read.Deployments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	named := id != ""
+	if !named {
+		if len(ids) == 0 {
+			return nil, ErrNothingToResume
+		}
+		id = ids[len(ids)-1]
+	}
+	st, err := r.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	o, _ := st.Outcome()
+	if !named && o != nil && o.Rollback == "" {
+		return nil, ErrNothingToResume
+	}
+	if parent := st.Plan().RollbackOf; parent != "" {
+		return r.load(ctx, parent)
+	}
+	return st, nil
+}
+
+// reopen makes the revision of a recorded deployment available again. What the
+// units retain is enough where its source is gone; content that has changed is
+// never used.
+func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
+	plan := st.Plan()
+	src := r.d.Revision
+	if src == nil || plan.RollbackOf != "" {
+		var err error
+		if src, err = revision.FromLocation(plan.Revision.Location); err != nil {
+			src = nil
+		}
+	}
+	r.job = r.newJob(plan.Revision, nil, plan.LastGood)
+	r.job.Rollback = plan.RollbackOf != ""
+	if src == nil {
+		return r.noteSource(ctx, st, "its location cannot be opened here")
+	}
+	bundle, err := r.open(ctx, src)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return r.noteSource(ctx, st, err.Error())
+	case bundle.Manifest.Digest() != plan.Revision.Digest:
+		return r.noteSource(ctx, st, "its content has changed since the deployment was planned")
+	}
+	r.job.Bundle = bundle
+	return nil
+}
+
+func (r *runner) noteSource(ctx context.Context, st *strategy.State, why string) error {
+	return r.append(ctx, st, noted(lifecycle.Step{Deployment: st.Plan().Deployment}, lifecycle.Note{
+		Code: lifecycle.RevisionUnavailable,
+		Text: fmt.Sprintf("the revision %s is not available (%s); only units that have retained it can deploy it", st.Plan().Revision, why),
+	}))
+}
