@@ -58,7 +58,7 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 		u.Healthy, u.Revision = known.Healthy && u.Lost == "", known.Revision
 		in.Units[i] = u
 	}
-	if b, ok := r.d.Target.(interface{ Balanced() bool }); ok {
+	if b, ok := r.d.Target.(target.Balanced); ok {
 		in.Balanced = b.Balanced()
 	}
 	st := r.d.Strategy

@@ -29,6 +29,7 @@ type Fleet struct {
 var (
 	_ Target   = (*Fleet)(nil)
 	_ Balanced = (*Fleet)(nil)
+	_ Checker  = (*Fleet)(nil)
 )
 
 // Units lists the hosts in their order. Two hosts with one id, a host without an
@@ -57,6 +58,18 @@ func (f *Fleet) Units(ctx context.Context) ([]lifecycle.Unit, error) {
 
 // Balanced reports whether there is a load balancer.
 func (f *Fleet) Balanced() bool { return f.Traffic != nil }
+
+// Check asks the first host that has the power of [Checker]: what makes a revision
+// unfit is the same for all. What differs between hosts is found by each of them
+// at its Start event, while it still serves.
+func (f *Fleet) Check(ctx context.Context, job *Job) ([]lifecycle.Note, error) {
+	for _, h := range f.Hosts {
+		if c, ok := h.(Checker); ok {
+			return c.Check(ctx, job)
+		}
+	}
+	return nil, nil
+}
 
 // Perform does BlockTraffic and AllowTraffic through the balancer, and gives
 // everything else to the host. AllowTraffic with weight 0 in the step means

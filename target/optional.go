@@ -6,7 +6,7 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
-// Checker is an optional power of a [Target]. Before a deployment touches
+// Checker is an optional power of a [Target] or a [Host]. Before a deployment touches
 // anything, its engine asks a target that has it whether the revision in job can
 // be deployed at all: the AppSpec is valid, the scripts are there.
 type Checker interface {
