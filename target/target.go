@@ -76,6 +76,12 @@ type Job struct {
 	FileExists string   // DISALLOW, OVERWRITE or RETAIN; empty: DISALLOW. The AppSpec's own setting wins
 	Env        []string // added to the environment of scripts, "NAME=value"
 
+	// PossibleEvents are all events that the deployment may have, events of one's own
+	// included. A host then refuses to install an AppSpec with hooks for another
+	// event, or without hooks for one of one's own, as CodeDeploy's local tool does.
+	// Empty: unknown; hooks for unknown events are ignored, as by CodeDeploy itself.
+	PossibleEvents []lifecycle.Event
+
 	// LastGood is the digest of the revision to go back to; hosts keep it. Empty: none.
 	LastGood string
 

@@ -1,0 +1,228 @@
+package targettest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/targettest"
+)
+
+// model is a small target that is right, unless it is given a defect.
+type model struct {
+	defect string
+
+	mu       sync.Mutex
+	listed   int
+	outcomes map[string]error
+	count    map[string]int
+	slow     map[string]bool
+	fail     map[string]bool
+	weights  map[string]lifecycle.Weight
+	serial   chan struct{}
+	stop     chan struct{}
+	late     sync.WaitGroup
+}
+
+func newModel(defect string) *model {
+	return &model{defect: defect, outcomes: map[string]error{}, count: map[string]int{}, slow: map[string]bool{},
+		fail: map[string]bool{}, weights: map[string]lifecycle.Weight{}, serial: make(chan struct{}, 1), stop: make(chan struct{})}
+}
+
+func (m *model) harness() *targettest.Harness {
+	return &targettest.Harness{
+		Target:   m,
+		Events:   []lifecycle.Event{lifecycle.Start, lifecycle.Install},
+		Traffic:  modelTraffic{m},
+		Slow:     func(s lifecycle.Step) { m.mark(m.slow, s) },
+		Fail:     func(s lifecycle.Step) { m.mark(m.fail, s) },
+		Effects:  func(s lifecycle.Step) int { m.mu.Lock(); defer m.mu.Unlock(); return m.count[s.Key()] },
+		Reopen:   m.reopen,
+		Close:    func() { close(m.stop); m.late.Wait() },
+		Patience: m.patience(),
+	}
+}
+
+// patience is short where it runs out.
+func (m *model) patience() time.Duration {
+	if m.defect == "" {
+		return 0
+	}
+	return 200 * time.Millisecond
+}
+
+func (m *model) mark(set map[string]bool, s lifecycle.Step) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	set[s.Key()] = true
+}
+
+func (m *model) reopen() (target.Target, error) {
+	if m.defect != "forgets on restart" {
+		return m, nil
+	}
+	second := newModel("")
+	second.count = m.count
+	return second, nil
+}
+
+func (m *model) Units(context.Context) ([]lifecycle.Unit, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.listed++
+	switch m.defect {
+	case "lists twice":
+		return []lifecycle.Unit{{ID: "a"}, {ID: "a"}}, nil
+	case "lists none":
+		return nil, nil
+	case "no id":
+		return []lifecycle.Unit{{ID: "a"}, {}}, nil
+	case "renames":
+		return []lifecycle.Unit{{ID: fmt.Sprint("a", m.listed)}, {ID: fmt.Sprint("b", m.listed)}}, nil
+	case "panics in Units":
+		panic("no units today")
+	}
+	return []lifecycle.Unit{{ID: "a"}, {ID: "b"}}, nil
+}
+
+func (m *model) known(id string) bool {
+	return id == "a" || id == "b" || m.defect == "renames" || m.defect == "any unit"
+}
+
+func (m *model) Perform(ctx context.Context, t target.Task) error {
+	if m.defect != "cancelled in vain" {
+		if err := m.cause(ctx); err != nil {
+			return err
+		}
+	}
+	if !m.known(t.Step.Unit) {
+		return m.failure(t.Step, lifecycle.UnitLost)
+	}
+	switch m.defect {
+	case "panics":
+		panic("what is this")
+	case "blocks":
+		<-m.stop
+	case "needs Note":
+		t.Note(lifecycle.Note{Text: "hello"})
+	case "leaks":
+		go func() { select {} }()
+	case "late note":
+		if t.Note != nil {
+			m.late.Go(func() { <-m.stop; t.Note(lifecycle.Note{Text: "and by the way"}) })
+		}
+	case "one at a time":
+		m.serial <- struct{}{}
+		defer func() { <-m.serial }()
+	}
+	return m.do(ctx, t.Step)
+}
+
+func (m *model) do(ctx context.Context, s lifecycle.Step) error {
+	key := s.Key()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if outcome, ended := m.outcomes[key]; ended && m.remembers(outcome) {
+		return outcome
+	}
+	if m.slow[key] {
+		m.mu.Unlock()
+		err := m.wait(ctx)
+		m.mu.Lock()
+		if err != nil {
+			if m.defect == "cancelled for good" {
+				m.outcomes[key] = m.failure(s, lifecycle.TargetFailed)
+			}
+			return err
+		}
+	}
+	if m.fail[key] {
+		if m.defect == "retries" {
+			m.fail[key] = false
+		}
+		m.outcomes[key] = m.failure(s, lifecycle.ScriptFailed)
+		return m.outcomes[key]
+	}
+	m.outcomes[key] = nil
+	m.count[key]++
+	if m.defect == "does it twice" {
+		m.count[key]++
+	}
+	return m.outcome(s)
+}
+
+func (m *model) remembers(outcome error) bool {
+	switch m.defect {
+	case "forgets":
+		return false
+	case "retries":
+		return outcome == nil
+	}
+	return true
+}
+
+func (m *model) outcome(s lifecycle.Step) error {
+	switch m.defect {
+	case "nothing works":
+		return m.failure(s, lifecycle.TargetFailed)
+	case "already done":
+		m.outcomes[s.Key()] = m.failure(s, lifecycle.TargetFailed) // the next one is told off
+	}
+	return nil
+}
+
+func (m *model) wait(ctx context.Context) error {
+	if m.defect == "ignores cancel" {
+		<-m.stop
+		return nil
+	}
+	select {
+	case <-m.stop:
+		return nil
+	case <-ctx.Done():
+		return m.cause(ctx)
+	}
+}
+
+func (m *model) cause(ctx context.Context) error {
+	if m.defect == "hides the cause" {
+		return ctx.Err()
+	}
+	return context.Cause(ctx)
+}
+
+func (m *model) failure(s lifecycle.Step, code lifecycle.Code) error {
+	switch m.defect {
+	case "plain errors":
+		return errors.New("it did not work")
+	case "no code":
+		code = ""
+	}
+	return &lifecycle.Error{Step: s, Failure: lifecycle.Failure{Code: code, Message: "made to fail"}}
+}
+
+type modelTraffic struct{ m *model }
+
+func (b modelTraffic) SetWeight(_ context.Context, unit string, w lifecycle.Weight) error {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	switch b.m.defect {
+	case "adds weights":
+		b.m.weights[unit] += w
+	case "one weight":
+		b.m.weights["a"], b.m.weights["b"] = w, w
+	default:
+		b.m.weights[unit] = w
+	}
+	return nil
+}
+
+func (b modelTraffic) Weight(_ context.Context, unit string) (lifecycle.Weight, error) {
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	return b.m.weights[unit], nil
+}

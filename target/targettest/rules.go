@@ -1,0 +1,417 @@
+package targettest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// Names of the rules.
+const (
+	UnitsUnique       = "units are unique"
+	UnitsStable       = "units are stable"
+	UnknownUnit       = "an unknown unit is an error"
+	Succeeds          = "steps succeed"
+	SameOutcome       = "the same step has the same outcome"
+	OneEffect         = "the same step has its effect once"
+	OutlivesRestart   = "outcomes outlive the controller"
+	FailureHasCode    = "a failure carries a code"
+	FailureRemembered = "a failure is remembered"
+	CancelledBefore   = "a cancelled step does not begin"
+	CancelledSoon     = "cancelling ends a step soon"
+	CancelledAgain    = "a cancelled step can be asked for again"
+	Concurrent        = "units do not wait for each other"
+	WithoutNote       = "notes are optional"
+	NotesInTime       = "notes end with the step"
+	WeightAbsolute    = "weights are absolute"
+	WeightOfUnit      = "weights are of one unit"
+	NoGoroutine       = "no goroutine is left"
+	NoPanic           = "nothing panics"
+	Ends              = "every call ends"
+)
+
+// Rules lists the rules in the order in which they are checked.
+func Rules() []Rule { return slices.Clone(rules()) }
+
+func ruleNamed(name string) Rule {
+	all := rules()
+	return all[slices.IndexFunc(all, func(r Rule) bool { return r.Name == name })]
+}
+
+func rules() []Rule {
+	return []Rule{
+		{UnitsUnique, "the engine counts units by id; one that is listed twice counts twice, and its steps meet each other", checkUnique},
+		{UnitsStable, "the history of a unit is kept under its id; one that changes its id is a stranger that was never deployed to", checkStable},
+		{UnknownUnit, "a unit that left between plan and step must not pass as deployed to", checkUnknown},
+		{Succeeds, "a suite in which nothing works proves nothing", checkSucceeds},
+		{SameOutcome, "a controller that was restarted asks again for every step whose end it had not written down", checkSame},
+		{OneEffect, "a hook that runs twice, or a second task set, is what the step's key is there to prevent", checkEffect},
+		{OutlivesRestart, "the controller that asks again is another process than the one that asked first", checkRestart},
+		{FailureHasCode, "what happens next is decided by the code, never by the text", checkCode},
+		{FailureRemembered, "a step that failed and succeeds when it is asked for again was done twice", checkRemembered},
+		{CancelledBefore, "whoever cancels wants nothing more to be touched, and tells why by the cause", checkCancelledBefore},
+		{CancelledSoon, "a caller that cancels has to get its program back, and learns from the cause that the step was abandoned", checkCancelledSoon},
+		{CancelledAgain, "a deployment that was abandoned is resumed, and asks for what was cut off; success, code Interrupted and code Unknown are honest answers", checkCancelledAgain},
+		{Concurrent, "one host with a slow hook must not hold up the rest of the fleet", checkConcurrent},
+		{WithoutNote, "Task.Note may be nil", checkWithoutNote},
+		{NotesInTime, "the record of the step is closed when Perform returns; a later note is lost, or ends up in another step", func(r *run) error { return r.everything() }},
+		{WeightAbsolute, "a weight is set again after a crash, and must then be the same", checkAbsolute},
+		{WeightOfUnit, "taking one unit out of traffic must leave the others in it", checkOneUnit},
+		{NoGoroutine, "a program that deploys many times would fill up with what each deployment left running", checkGoroutines},
+		{NoPanic, "a panic in a driver takes the whole deployment down", func(r *run) error { return r.everything() }},
+		{Ends, "a call that never returns holds the deployment until somebody kills it", func(r *run) error { return r.everything() }},
+	}
+}
+
+func checkUnique(r *run) error {
+	units, err := r.units()
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for i, u := range units {
+		switch {
+		case u.ID == "":
+			return fmt.Errorf("unit %d has no id", i)
+		case seen[u.ID]:
+			return fmt.Errorf("unit %q is listed twice", u.ID)
+		}
+		seen[u.ID] = true
+	}
+	return nil
+}
+
+func checkStable(r *run) error {
+	before, err := r.units()
+	if err != nil {
+		return err
+	}
+	if err := r.everything(); err != nil {
+		return err
+	}
+	after, err := r.units()
+	if err != nil {
+		return err
+	}
+	if a, b := ids(before), ids(after); !slices.Equal(a, b) {
+		return fmt.Errorf("Units listed %q, and after some steps %q", a, b)
+	}
+	return nil
+}
+
+func ids(units []lifecycle.Unit) []string {
+	out := make([]string, len(units))
+	for i, u := range units {
+		out[i] = u.ID
+	}
+	return out
+}
+
+func checkUnknown(r *run) error {
+	s := r.step("targettest-no-such-unit", r.Events[0])
+	err := r.perform(s)
+	if err == nil {
+		return fmt.Errorf("%s succeeded", s)
+	}
+	if broken(err) {
+		return err
+	}
+	return hasCode(err)
+}
+
+func hasCode(err error) error {
+	e, ok := errors.AsType[*lifecycle.Error](err)
+	switch {
+	case !ok:
+		return fmt.Errorf("the error is a %T, not a *lifecycle.Error: %w", err, err)
+	case e.Code == "":
+		return fmt.Errorf("the error has no code: %w", err)
+	case e.Message == "":
+		return fmt.Errorf("the error has code %s and no message", e.Code)
+	}
+	return nil
+}
+
+// everything does all events on all units.
+func (r *run) everything() error {
+	units, err := r.units()
+	if err != nil {
+		return err
+	}
+	for _, u := range units {
+		s, err := r.walk(u.ID, len(r.Events)-1)
+		if err != nil {
+			return err
+		}
+		if err := r.perform(s); err != nil {
+			return fmt.Errorf("%s should succeed: %w", s, err)
+		}
+	}
+	return nil
+}
+
+func checkSucceeds(r *run) error { return r.everything() }
+
+// twice does every event on the first unit, each two times.
+func (r *run) twice(then func(s lifecycle.Step, again error) error) error {
+	units, err := r.units()
+	if err != nil {
+		return err
+	}
+	for _, e := range r.Events {
+		s := r.step(units[0].ID, e)
+		if err := r.perform(s); err != nil {
+			return fmt.Errorf("%s should succeed: %w", s, err)
+		}
+		if err := then(s, r.perform(s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkSame(r *run) error {
+	return r.twice(func(s lifecycle.Step, again error) error {
+		if again != nil {
+			return fmt.Errorf("%s succeeded, and failed when it was asked for again: %w", s, again)
+		}
+		return nil
+	})
+}
+
+func checkEffect(r *run) error {
+	if r.Effects == nil {
+		return leftOut("Effects")
+	}
+	return r.twice(func(s lifecycle.Step, again error) error {
+		if broken(again) {
+			return again
+		}
+		return r.effects(s, 1)
+	})
+}
+
+func checkRestart(r *run) error {
+	if r.Reopen == nil {
+		return leftOut("Reopen")
+	}
+	if err := r.everything(); err != nil {
+		return err
+	}
+	second, err := r.Reopen()
+	if err != nil {
+		return fmt.Errorf("Reopen: %w", err)
+	}
+	units, err := r.units()
+	if err != nil {
+		return err
+	}
+	for _, e := range r.Events {
+		s := r.step(units[0].ID, e)
+		if err := r.performOn(r.ctx, second, s); err != nil {
+			return fmt.Errorf("%s succeeded, and failed when the next controller asked for it: %w", s, err)
+		}
+		if err := r.effects(s, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failed arranges a failure and returns it.
+func (r *run) failed() (s lifecycle.Step, failure, err error) {
+	if r.Fail == nil {
+		return s, nil, leftOut("Fail")
+	}
+	if s, err = r.first(); err != nil {
+		return s, nil, err
+	}
+	r.Fail(s)
+	failure = r.perform(s)
+	switch {
+	case failure == nil:
+		err = fmt.Errorf("%s was made to fail and succeeded", s)
+	case broken(failure):
+		err = failure
+	}
+	return s, failure, err
+}
+
+func checkCode(r *run) error {
+	_, failure, err := r.failed()
+	if err != nil {
+		return err
+	}
+	return hasCode(failure)
+}
+
+func checkRemembered(r *run) error {
+	s, failure, err := r.failed()
+	if err != nil {
+		return err
+	}
+	again := r.perform(s)
+	if again == nil {
+		return fmt.Errorf("%s failed, and succeeded when it was asked for again", s)
+	}
+	first, ok1 := errors.AsType[*lifecycle.Error](failure)
+	second, ok2 := errors.AsType[*lifecycle.Error](again)
+	if ok1 && ok2 && first.Code != second.Code {
+		return fmt.Errorf("%s failed with code %s, and then with code %s", s, first.Code, second.Code)
+	}
+	return nil
+}
+
+func checkCancelledBefore(r *run) error {
+	s, err := r.first()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	cancel(errCause)
+	if err := isCause(r.performOn(ctx, r.Target, s)); err != nil {
+		return err
+	}
+	return r.effects(s, 0)
+}
+
+func isCause(err error) error {
+	switch {
+	case broken(err):
+		return err
+	case err == nil:
+		return errors.New("the step was cancelled and says that it succeeded")
+	case !errors.Is(err, errCause):
+		return fmt.Errorf("the step was cancelled and does not answer with context.Cause: %w", err)
+	}
+	return nil
+}
+
+// cancelled begins a slow step and cancels it.
+func (r *run) cancelled() (lifecycle.Step, error) {
+	if r.Slow == nil {
+		return lifecycle.Step{}, leftOut("Slow")
+	}
+	s, err := r.first()
+	if err != nil {
+		return s, err
+	}
+	r.Slow(s)
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	err = r.cutShort(ctx, cancel, s)
+	if errors.Is(err, errBlocked) {
+		return s, fmt.Errorf("%s did not return within %v of being cancelled", s, r.Patience)
+	}
+	return s, isCause(err)
+}
+
+// cutShort does a step and cancels it a moment later.
+func (r *run) cutShort(ctx context.Context, cancel context.CancelCauseFunc, s lifecycle.Step) error {
+	stop := time.AfterFunc(r.aMoment(), func() { cancel(errCause) })
+	defer stop.Stop()
+	return r.performOn(ctx, r.Target, s)
+}
+
+func checkCancelledSoon(r *run) error {
+	_, err := r.cancelled()
+	return err
+}
+
+func checkCancelledAgain(r *run) error {
+	s, err := r.cancelled()
+	if err != nil {
+		return err
+	}
+	job := *r.Job
+	job.RerunInterrupted = true
+	r.Job = &job
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	// The step may still be slow, so it is not waited for to the end.
+	err = r.cutShort(ctx, cancel, s)
+	if err == nil || errors.Is(err, errCause) || broken(err) {
+		return onlyBroken(err)
+	}
+	if e, ok := errors.AsType[*lifecycle.Error](err); ok && (e.Code == lifecycle.Interrupted || e.Code == lifecycle.Unknown) {
+		return nil
+	}
+	return fmt.Errorf("%s was cancelled, and failed when it was asked for again: %w", s, err)
+}
+
+func onlyBroken(err error) error {
+	if broken(err) {
+		return err
+	}
+	return nil
+}
+
+func checkConcurrent(r *run) error {
+	units, err := r.units()
+	if err != nil {
+		return err
+	}
+	if len(units) < 2 {
+		return fmt.Errorf("the target has only one unit: %w", errLeftOut)
+	}
+	if r.Slow == nil {
+		return r.allAtOnce(units)
+	}
+	slow := r.step(units[0].ID, r.Events[0])
+	r.Slow(slow)
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { // not bounded by Patience: it is meant to be there all the time
+		_ = r.guard(func(*run) error { return r.Target.Perform(ctx, target.Task{Step: slow, Job: r.Job}) })
+	})
+	defer func() {
+		cancel(errCause)
+		_ = r.answer("a cancelled step", func() error { wg.Wait(); return nil }) // cancelling has rules of its own
+	}()
+	r.moment()
+	if err := r.allAtOnce(units[1:]); err != nil {
+		return fmt.Errorf("while a step of %s was slow: %w", units[0].ID, err)
+	}
+	return nil
+}
+
+func (r *run) allAtOnce(units []lifecycle.Unit) error {
+	errs := make([]error, len(units))
+	var wg sync.WaitGroup
+	for i, u := range units {
+		wg.Go(func() { errs[i] = r.perform(r.step(u.ID, r.Events[0])) })
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if errors.Is(err, errBlocked) {
+			return fmt.Errorf("%s on %s did not end within %v", r.Events[0], units[i].ID, r.Patience)
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.effects(r.step(units[i].ID, r.Events[0]), 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkWithoutNote(r *run) error {
+	s, err := r.first()
+	if err != nil {
+		return err
+	}
+	err = r.answer("Perform of "+s.String(), func() error {
+		return r.Target.Perform(r.ctx, target.Task{Step: s, Job: r.Job})
+	})
+	if errors.Is(err, errPanicked) {
+		return fmt.Errorf("without a Note: %v", err) // this rule's own panic
+	}
+	return err
+}
