@@ -117,9 +117,12 @@ func climbs(slashed string) bool {
 func (p *parser) source(n *yaml.Node, text string) {
 	s := p.slashed(text)
 	switch {
-	case climbs(s), p.windows() && hasDrive(s):
+	case climbs(s):
 		p.err(ErrPathEscapes, n, "the source is outside of the revision").found(text).
 			allowed("a path in the revision").hint("a leading slash means the revision's root")
+	case p.windows() && hasDrive(s):
+		p.warn(ErrBadPath, n, "the source names a drive, but it is taken from the revision").found(text).
+			allowed("a path in the revision")
 	case text == "":
 		p.warn(ErrBadPath, n, "an empty source means the whole revision").allowed("/ for the whole revision")
 	case strings.ContainsAny(s, "*?") && !p.windows() || strings.Contains(s, "*"):

@@ -50,7 +50,9 @@ func (p *parser) unknownKey(e pair, known []string) {
 		pr.nearest(near)
 		return
 	}
-	if h := keyHints[normal(name)]; h != "" {
+	if strings.Contains(name, ":") {
+		pr.hint("put a blank after the colon")
+	} else if h := keyHints[normal(name)]; h != "" {
 		pr.hint(h)
 	} else if where := misplaced[name]; where != "" {
 		pr.hint("it belongs to " + where + ": check the indentation")

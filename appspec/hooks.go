@@ -27,7 +27,7 @@ func (p *parser) hooks(n *yaml.Node) []EventHooks {
 		return nil
 	}
 	var out []EventHooks
-	for _, e := range p.pairs(n) {
+	for _, e := range p.pairs(n, nil) {
 		p.push(e.name())
 		p.eventName(e)
 		if members, ok := p.list(e.val, "a list of scripts"); ok && members != nil {
@@ -123,9 +123,12 @@ func (p *parser) location(m, n *yaml.Node) string {
 	}
 	s := p.slashed(text)
 	switch {
-	case climbs(s), p.windows() && hasDrive(s):
+	case climbs(s):
 		p.err(ErrPathEscapes, n, "the script is outside of the revision").found(text).
 			hint("a leading slash means the revision's root")
+	case p.windows() && hasDrive(s):
+		p.warn(ErrBadPath, n, "the location names a drive, but it is taken from the revision").found(text).
+			allowed("a path in the revision")
 	case strings.HasSuffix(s, "/"):
 		p.warn(ErrBadPath, n, "a script's path cannot end in a slash").found(text)
 	}

@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -74,8 +75,9 @@ func (e pair) name() string {
 }
 
 // pairs returns a mapping's entries in file order, merge keys resolved, and
-// reports keys given twice; the last one of them counts, as in the agent.
-func (p *parser) pairs(n *yaml.Node) []pair {
+// reports keys given twice; the last one of them counts, as in the agent. Twice
+// an unknown key loses nothing that counts; known nil: all keys are.
+func (p *parser) pairs(n *yaml.Node, known []string) []pair {
 	out := make([]pair, 0, len(n.Content)/2)
 	merges := 0
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -86,7 +88,7 @@ func (p *parser) pairs(n *yaml.Node) []pair {
 		}
 		out = append(out, e)
 	}
-	out = p.unique(out)
+	out = p.unique(out, known)
 	if merges > 0 {
 		out = merged(n, out)
 	}
@@ -134,7 +136,7 @@ func merged(n *yaml.Node, out []pair) []pair {
 
 // unique reports repeated keys and keeps the last of each. A few keys are
 // compared directly; many through a map, so that it stays linear.
-func (p *parser) unique(in []pair) []pair {
+func (p *parser) unique(in []pair, known []string) []pair {
 	var seen map[string]int
 	if len(in) > 16 {
 		seen = make(map[string]int, len(in))
@@ -157,8 +159,12 @@ func (p *parser) unique(in []pair) []pair {
 			out = append(out, e)
 			continue
 		}
+		sev := Error
+		if known != nil && !slices.Contains(known, e.key.Value) {
+			sev = Warning
+		}
 		p.push(e.key.Value)
-		p.err(ErrDuplicateKey, e.key, fmt.Sprintf("the key is given twice, first on line %d", out[first].key.Line)).
+		p.report(sev, ErrDuplicateKey, e.key, fmt.Sprintf("the key is given twice, first on line %d", out[first].key.Line)).
 			hint("merge the two: CodeDeploy's agent would silently drop the first")
 		p.pop()
 		out[first] = e
@@ -178,7 +184,7 @@ func indexKey(pairs []pair, name string) int {
 // fields sorts a mapping's values to the known keys (nil: absent) and reports
 // the unknown ones. out must be as long as known.
 func (p *parser) fields(n *yaml.Node, known []string, out []*yaml.Node) {
-	for _, e := range p.pairs(n) {
+	for _, e := range p.pairs(n, known) {
 		found := false
 		for i, k := range known {
 			if e.key.Kind == yaml.ScalarNode && e.key.Value == k {

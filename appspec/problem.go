@@ -99,8 +99,8 @@ func quote(text string) string {
 	return strconv.Quote(text)
 }
 
-// MaxProblems is how many problems one check reports at most; one more says how
-// many were left out.
+// MaxProblems is how many errors, and how many warnings, one check reports at
+// most; one more of each says how many were left out.
 const MaxProblems = 50
 
 // finish puts problems in file order, applies strictness and the limit.
@@ -116,22 +116,31 @@ func finish(problems []*Problem, strict bool) []*Problem {
 	return limit(problems)
 }
 
-// limit cuts a long list. The errors among what is cut must not be lost with it:
-// the closing note is as severe as the worst of them.
+// limit keeps the first errors and the first warnings, so that many of the one
+// hide none of the other, and notes how many of each were cut.
 func limit(problems []*Problem) []*Problem {
 	if len(problems) <= MaxProblems {
 		return problems
 	}
-	rest := problems[MaxProblems:]
-	more := &Problem{File: rest[0].File, Line: rest[0].Line, Col: rest[0].Col, Severity: Warning,
-		Code: ErrMore, Why: strconv.Itoa(len(rest)) + " more problems are not shown",
-		Hint: "mend the ones above first"}
-	for _, p := range rest {
-		if p.Severity == Error {
-			more.Severity = Error
+	var out []*Problem
+	seen := map[Severity]int{}
+	more := map[Severity]*Problem{}
+	for _, p := range problems {
+		n := seen[p.Severity] + 1
+		seen[p.Severity] = n
+		switch {
+		case n <= MaxProblems:
+			out = append(out, p)
+		case n == MaxProblems+1:
+			more[p.Severity] = &Problem{File: p.File, Line: p.Line, Col: p.Col, Severity: p.Severity,
+				Code: ErrMore, Hint: "mend the ones above first"}
+			out = append(out, more[p.Severity])
 		}
 	}
-	return append(slices.Clip(problems[:MaxProblems]), more)
+	for sev, m := range more {
+		m.Why = strconv.Itoa(seen[sev]-MaxProblems) + " more are not shown"
+	}
+	return out
 }
 
 // split separates warnings from errors; err is nil or a *multierror.Error.

@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"errors"
 	"math"
 	"regexp"
 	"strconv"
@@ -100,8 +101,9 @@ func number(s string) scalar {
 	case reBase.MatchString(s):
 		return base60(s)
 	case reFloat.MatchString(s) && strings.Trim(s, "+-") != ".":
-		f, _ := strconv.ParseFloat(groups.Replace(s), 64)
-		return scalar{kind: kindFloat, float: f}
+		if f, err := strconv.ParseFloat(groups.Replace(s), 64); err == nil || errors.Is(err, strconv.ErrRange) {
+			return scalar{kind: kindFloat, float: f}
+		}
 	case reInt.MatchString(s):
 		return integer(groups.Replace(s))
 	}

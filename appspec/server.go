@@ -118,6 +118,9 @@ func (p *parser) list(n *yaml.Node, want string) (members []*yaml.Node, ok bool)
 		}
 		return nil, false
 	}
+	if len(n.Content) == 0 {
+		return []*yaml.Node{}, true // not nil: an event with an empty list is kept
+	}
 	return items(n), true
 }
 

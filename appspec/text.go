@@ -104,7 +104,7 @@ func (p *parser) lines(data []byte) bool {
 
 // document reads the first document and makes sure that there is no other.
 func (p *parser) document(text []byte) *yaml.Node {
-	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec := yaml.NewDecoder(bytes.NewReader(oneOne(text)))
 	var doc, second yaml.Node
 	switch err := decode(dec, &doc); {
 	case errors.Is(err, io.EOF):
@@ -122,6 +122,17 @@ func (p *parser) document(text []byte) *yaml.Node {
 		return nil
 	}
 	return p.top(doc.Content[0])
+}
+
+var reYAML12 = regexp.MustCompile(`(?m)\A(?:(?:#.*|[ \t]*)\r?\n)*%YAML 1\.2[ \t]*(?:#.*)?\r?$`)
+
+// oneOne lets a file call itself YAML 1.2, as the agent does: the reader in use
+// knows the directive for 1.1 only. Positions stay.
+func oneOne(text []byte) []byte {
+	if !bytes.Contains(text, []byte("%YAML 1.2")) || !reYAML12.Match(text) {
+		return text
+	}
+	return bytes.Replace(text, []byte("%YAML 1.2"), []byte("%YAML 1.1"), 1)
 }
 
 // decode reads one document into nodes. Decoding into nodes is not known to
