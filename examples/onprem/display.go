@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/revision"
+	"github.com/cutover-deploy/cutover/strategy"
+)
+
+// newDisplay chooses: JSON lines if asked for, bars on a terminal, lines elsewhere.
+func newDisplay(opt options, stdout io.Writer) display {
+	switch f, ok := stdout.(*os.File); {
+	case opt.json:
+		return jsonLines{json.NewEncoder(stdout)}
+	case ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb":
+		return newBars(f)
+	default:
+		return &lines{out: stdout, began: map[lifecycle.Step]time.Time{}}
+	}
+}
+
+// jsonLines prints the records as the journal has them.
+type jsonLines struct{ enc *json.Encoder }
+
+func (j jsonLines) show(rec lifecycle.Record, _ *strategy.State) {
+	_ = j.enc.Encode(rec) // a reader that has gone away must not stop a deployment
+}
+func (jsonLines) say(string) {}
+func (jsonLines) close()     {}
+
+// lines prints one line for each thing that happens.
+type lines struct {
+	out   io.Writer
+	began map[lifecycle.Step]time.Time
+}
+
+func (l *lines) say(s string) { fmt.Fprintln(l.out, s) }
+func (l *lines) close()       {}
+
+func (l *lines) show(rec lifecycle.Record, st *strategy.State) {
+	switch rec.Kind {
+	case lifecycle.Planned:
+		fmt.Fprintln(l.out, headline(st.Plan()))
+	case lifecycle.Started:
+		l.began[rec.Step] = rec.Time
+	case lifecycle.Ended:
+		took := rec.Time.Sub(l.began[rec.Step]).Round(time.Millisecond)
+		delete(l.began, rec.Step)
+		fmt.Fprintf(l.out, "  %-8s  %-18s  %s\n", clean(rec.Step.Unit), rec.Step.Event, ending(rec.Failure, took))
+	case lifecycle.Skipped:
+		fmt.Fprintf(l.out, "  %-8s  %-18s  skipped: %s\n", clean(rec.Step.Unit), "", clean(rec.Failure.Message))
+	case lifecycle.Noted:
+		fmt.Fprintf(l.out, "  %-8s  %-18s  note: %s\n", clean(rec.Step.Unit), rec.Step.Event, clean(noteText(rec)))
+	case lifecycle.Finished:
+		fmt.Fprintln(l.out, verdict(rec, st))
+	}
+}
+
+func ending(f *lifecycle.Failure, took time.Duration) string {
+	if f == nil {
+		return fmt.Sprintf("ok, %s", took)
+	}
+	return fmt.Sprintf("FAILED, %s\n%s", took, indent(story(f), "      "))
+}
+
+// story is what a person needs to know about a failure: the message, and the end
+// of the log.
+func story(f *lifecycle.Failure) string {
+	text := f.Message
+	if f.Script != "" {
+		text = f.Script + ": " + text
+	}
+	if log := strings.TrimRight(f.Log, "\n"); log != "" {
+		text += "\n" + log
+	}
+	return text
+}
+
+func indent(text, by string) string {
+	rows := strings.Split(text, "\n")
+	for i, row := range rows {
+		rows[i] = by + clean(row)
+	}
+	return strings.Join(rows, "\n")
+}
+
+func noteText(rec lifecycle.Record) string {
+	var n lifecycle.Note
+	if err := json.Unmarshal(rec.Data, &n); err != nil {
+		return string(rec.Data)
+	}
+	return n.Text
+}
+
+// headline says what a deployment is going to do.
+func headline(p strategy.Plan) string {
+	n := 0
+	for _, s := range p.Stages {
+		n += len(s.Units)
+	}
+	if p.RollbackOf != "" {
+		return fmt.Sprintf("%s: rolling back %s to revision %s on %d hosts", p.Deployment, p.RollbackOf, name(p.Revision), n)
+	}
+	return fmt.Sprintf("%s: deploying revision %s to %d hosts, %s", p.Deployment, name(p.Revision), n, p.Strategy)
+}
+
+func verdict(rec lifecycle.Record, st *strategy.State) string {
+	out, _ := st.Outcome()
+	if out == nil {
+		return rec.Step.Deployment + ": ended"
+	}
+	text := fmt.Sprintf("%s: %s", rec.Step.Deployment, strings.ToLower(string(out.Verdict)))
+	if rec.Failure != nil {
+		text += ": " + clean(rec.Failure.Message)
+	}
+	return text
+}
+
+// name is a revision as a person would call it: the last part of its path.
+func name(r revision.Revision) string { return clean(filepath.Base(r.Location.Path)) }
+
+// clean makes text from scripts and revisions safe to print: what could move the
+// cursor or hide something is shown as its code.
+func clean(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r == '\t' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "\\x%02x", r)
+		}
+	}
+	return b.String()
+}
