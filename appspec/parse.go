@@ -46,6 +46,7 @@ const (
 func Parse(name string, data []byte, opt Options) (*Spec, []*Problem, error) {
 	p := &parser{opt: opt, file: name}
 	spec := p.parse(data)
+	p.clamp(data)
 	warnings, err := split(finish(p.problems, opt.Strict))
 	if err != nil {
 		return nil, warnings, err

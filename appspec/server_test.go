@@ -145,7 +145,9 @@ func TestY32_HooksOfTheWrongShape(t *testing.T) {
 	require.Empty(t, spec.Hooks[0].Scripts)
 }
 
-func hook(event, script string) string { return head + "hooks:\n  " + event + ":\n    - {" + script + "}\n" }
+func hook(event, script string) string {
+	return head + "hooks:\n  " + event + ":\n    - {" + script + "}\n"
+}
 
 func TestY33_UnknownEvent(t *testing.T) {
 	for event, near := range map[string]string{"ApplicattionStop": "ApplicationStop", "Before Install": "BeforeInstall",

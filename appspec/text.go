@@ -195,6 +195,23 @@ func errorLine(err error) (line int, msg string) {
 	return line, msg[len(m[0]):]
 }
 
+// lineBreaks are all that YAML knows.
+var lineBreaks = regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]")
+
+// clamp keeps places inside of the file: the YAML reader puts what is missing at
+// the end behind it.
+func (p *parser) clamp(data []byte) {
+	if len(p.problems) == 0 {
+		return
+	}
+	last := len(lineBreaks.FindAllIndex(data, -1)) + 1
+	for _, pr := range p.problems {
+		if pr.Line > last {
+			pr.Line, pr.Col = last, 0
+		}
+	}
+}
+
 func clampLine(text []byte, line int) int {
 	return max(1, min(line, len(bytes.Split(text, []byte{'\n'}))))
 }

@@ -27,13 +27,13 @@ func TestY2_NotMapping(t *testing.T) {
 
 func TestY3_NotUTF8(t *testing.T) {
 	for text, why := range map[string]string{
-		"\xff\xfev\x00e\x00":           "UTF-16",
-		"v\x00e\x00r\x00":              "NUL",
-		"version: 0.0\n# caf\xe9\n":    "Latin-1",
-		"version: 0.0\nx: a\x01b\n":    "control character",
-		"version: 0.0\nx: \u0080\n":    "control character",
-		"version: 0.0\nx: \"\x7f\"\n":  "control character",
-		"version: 0.0\nx: \uffff\n":    "control character",
+		"\xff\xfev\x00e\x00":            "UTF-16",
+		"v\x00e\x00r\x00":               "NUL",
+		"version: 0.0\n# caf\xe9\n":     "Latin-1",
+		"version: 0.0\nx: a\x01b\n":     "control character",
+		"version: 0.0\nx: \u0080\n":     "control character",
+		"version: 0.0\nx: \"\x7f\"\n":   "control character",
+		"version: 0.0\nx: \uffff\n":     "control character",
 		"version: 0.0\nx: \xed\xa0\x80": "Latin-1",
 	} {
 		require.Contains(t, refused(t, text, ErrEncoding).Why, why)
@@ -217,10 +217,10 @@ func TestYAML12Directive(t *testing.T) {
 func TestPlatformsAreToldApart(t *testing.T) {
 	for text, what := range map[string]string{
 		"version: 0.0\nResources:\n  - TargetService:\n      Type: AWS::ECS::Service\n": "an AppSpec for ECS",
-		"version: 0.0\nResources:\n  - f:\n      Type: AWS::Lambda::Function\n":        "an AppSpec for Lambda",
-		"version: 0.0\nResources: []\n":                                               "ECS or Lambda",
-		"version: 0.0\nResources:\n  - f:\n      Type: AWS::EKS::Service\n":            `"AWS::EKS::Service"`,
-		"AWSTemplateFormatVersion: '2010-09-09'\nResources: {}\n":                     "CloudFormation",
+		"version: 0.0\nResources:\n  - f:\n      Type: AWS::Lambda::Function\n":         "an AppSpec for Lambda",
+		"version: 0.0\nResources: []\n":                                                 "ECS or Lambda",
+		"version: 0.0\nResources:\n  - f:\n      Type: AWS::EKS::Service\n":             `"AWS::EKS::Service"`,
+		"AWSTemplateFormatVersion: '2010-09-09'\nResources: {}\n":                       "CloudFormation",
 	} {
 		p := refused(t, text, ErrPlatform)
 		require.Contains(t, p.Why, "not yet supported here")
