@@ -62,6 +62,7 @@ type Source interface {
 // whoever copies from it compares with the manifest.
 type Bundle struct {
 	Dir      string // absolute path of the revision's root
+	Kind     Kind   // what it was taken from. KindArchive: modes and times are the manifest's, not those in Dir
 	Manifest Manifest
 	Notes    []string // what was found and tolerated (set-id bits stripped, a leading directory removed)
 }

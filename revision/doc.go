@@ -1,0 +1,36 @@
+// Package revision is what is deployed: a tree of files from a directory or an
+// archive, read once, listed, named by a digest, and copied only as listed.
+//
+// Start with [Local], which takes a directory or a zip, tar or gzipped tar, told
+// apart by content. [Source.Open] gives a [Bundle]: plain files and their
+// [Manifest]. [Manifest.Digest] names the revision; deployments pin it.
+// [Bundle.Copy] copies the files elsewhere and compares each with the manifest
+// on the way, so that what arrives is what was pinned. [Manifest.Verify] does
+// the same for a copy made earlier.
+//
+// A [Location] is what records keep of a source; [FromLocation] opens it again.
+//
+// # Guarantees
+//
+// Archives are hostile until proven otherwise. They are unpacked below an empty
+// directory of the caller's, through [os.Root], within [Limits]. Names that
+// climb out, links that lead out (also through one another), special files,
+// names given twice, and zip files that two tools would read differently are
+// refused with an [*Error] whose Code says what it was. Set-id bits, write
+// permission for everybody, owners and extended attributes of archives are not
+// taken over; the bundle's notes say so.
+//
+// A directory is the caller's own and is taken as it is: any names, links to
+// anywhere (recorded, never followed), set-id bits. Named pipes, sockets and
+// devices are refused.
+//
+// Files are read and written by several goroutines; results do not depend on
+// their order. Memory depends on the number of files, not on their size. When
+// the context is cancelled, its cause is returned.
+//
+// # What is left to the caller
+//
+// The directory given to Open must be private, and lives as long as the bundle.
+// Removing it, and what a failed copy leaves behind, is up to the caller. Where
+// links may lead after installation is for the installer to decide.
+package revision
