@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // cgroupPrefix begins the names of our control groups.
@@ -40,26 +42,37 @@ func newCgroup(mark string) *cgroup {
 
 // ownCgroup is the directory of this process's control group; empty: none.
 func ownCgroup() string {
-	mount, root := cgroupMount()
-	if mount == "" {
-		return ""
-	}
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return ""
 	}
 	for line := range strings.Lines(string(text)) {
-		path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::")
-		if !ok {
-			continue
+		if path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
+			return cgroupDir(path)
 		}
-		rel, inside := strings.CutPrefix(path, strings.TrimSuffix(root, "/"))
-		if !inside || strings.HasPrefix(rel, "/..") {
-			return ""
-		}
-		return filepath.Join(mount, rel)
 	}
 	return ""
+}
+
+// usualMounts are where the version 2 hierarchy is, alone or beside version 1.
+// Looking there first is much cheaper than reading the list of mounts.
+var usualMounts = [...]string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}
+
+// cgroupDir finds the directory of a group.
+func cgroupDir(path string) string {
+	for _, mount := range usualMounts {
+		var st unix.Statfs_t
+		dir := filepath.Join(mount, path)
+		if unix.Statfs(dir, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+			return dir
+		}
+	}
+	mount, root := cgroupMount()
+	rel, inside := strings.CutPrefix(path, strings.TrimSuffix(root, "/"))
+	if mount == "" || !inside || strings.HasPrefix(rel, "/..") {
+		return ""
+	}
+	return filepath.Join(mount, rel)
 }
 
 // cgroupMount finds where the version 2 hierarchy is mounted, and which part of
@@ -71,11 +84,8 @@ func cgroupMount() (mount, root string) {
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		line := lines.Text()
-		if !strings.Contains(line, " - cgroup2 ") {
-			continue
-		}
-		if fields := strings.Fields(line); len(fields) > 4 {
+		fields := strings.Fields(lines.Text())
+		if len(fields) > 4 && strings.Contains(lines.Text(), " - cgroup2 ") {
 			return fields[4], fields[3]
 		}
 	}

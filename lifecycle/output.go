@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type outputs struct {
 	sink           sink
 	mu             sync.Mutex    // guards sink
 	closed         bool          // sink takes no more
+	left           atomic.Int32  // readers at work
 	done           chan struct{} // closed when both streams have ended; nil: never listened
 }
 
@@ -54,17 +56,18 @@ func (o *outputs) closeAll() {
 
 // listen begins to read. The writing sides are the script's alone from now on.
 func (o *outputs) listen() {
-	var readers sync.WaitGroup
+	o.left.Store(2)
 	o.done = make(chan struct{})
 	for _, s := range []*stream{&o.stdout, &o.stderr} {
 		s.w.Close()
 		s.open = true
-		readers.Go(func() { o.read(s) })
+		go func() {
+			o.read(s)
+			if o.left.Add(-1) == 0 {
+				close(o.done)
+			}
+		}()
 	}
-	go func() {
-		readers.Wait()
-		close(o.done)
-	}()
 }
 
 // read passes a stream on until all who hold it have closed it, or until it is

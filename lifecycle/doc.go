@@ -1,0 +1,64 @@
+// Package lifecycle holds the words that all of cutover shares, and runs the
+// hooks of a deployment on one machine.
+//
+// # Words
+//
+// A [Unit] is the smallest thing a deployment changes. It walks through lifecycle
+// events ([Event]); which ones, and in which order, is the table behind
+// [Walk.Events], with one walk for each column of CodeDeploy's own table, and
+// nothing else decides it. [Platform.Scriptable] says which of them take hooks.
+// One event on one unit is a [Step], the atom of a deployment: whoever does it
+// recognises a repetition by [Step.Key]. What was decided, started and ended is
+// written down as [Record]s. What went wrong is an [Error] with a [Code] from a
+// closed set; its [Failure] part is recorded and still matches after a restart.
+//
+// # Hooks
+//
+// A [Hook] runs at an event: a [Script] of the revision, or a [Func] in Go.
+// [Runner.Run] runs the hooks of one event in order and stops at the first
+// failure:
+//
+//	runner := lifecycle.Runner{Log: scriptsLog}
+//	err := runner.Run(ctx, lifecycle.Env{Step: step, Vars: vars}, hooks)
+//
+// The log reads as the host agent writes it; a failure carries its last 2048 or so
+// characters. Both are raw: pass them through [Escape] before showing them. What a
+// person should know but fails nothing comes as a [Note].
+//
+// # What a script can rely on
+//
+//   - It is run as a file, never through a shell, so no character in its name
+//     means anything. Only a file without an interpreter line goes to /bin/sh.
+//   - It gets exactly the environment it is given. HOME, USER, LOGNAME and SHELL
+//     follow the account if it has one, and CUTOVER_HOOK is added.
+//   - Standard input is the null device; there is no terminal and no other open
+//     descriptor; it leads a session, and so a process group, of its own.
+//   - Its exit status decides, and nothing else does: not a child that holds its
+//     output open, not what it prints.
+//   - When it succeeds, what it left running goes on, also after this process has
+//     ended.
+//
+// # What the caller can rely on
+//
+//   - Run returns at the time limit plus grace plus two seconds at the latest,
+//     and so it does after a cancel, counted from there. Limits are measured by a
+//     monotonic clock.
+//   - When a script fails, times out or is cancelled, all that it started is
+//     ended: TERM, the grace, KILL. All means, on Linux, its control group where
+//     one can be made, its session, and whatever carries its mark in the
+//     environment; elsewhere on Unix its process group; on Windows the script's
+//     own process, by KILL.
+//   - Output of any amount and lines of any length pass in constant memory. The
+//     log of an event is kept up to [Runner.MaxLog] bytes, what is left out is
+//     counted.
+//   - After a crash of this process [EndLeftovers] ends what an interrupted hook
+//     left running (Linux).
+//   - Another account ([LookupAccount]) means its user id, group id and all its
+//     supplementary groups, set in the child; su and sudo take no part, so limits
+//     and sessions that they would set up do not apply. Unix only, and only root
+//     can; elsewhere LookupAccount refuses.
+//
+// The package reads no clock to decide anything, keeps no state of its own, and
+// installs no signal handlers. A Func that ignores its context cannot be ended; it
+// is waited for.
+package lifecycle
