@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -64,4 +65,18 @@ func TestDirKeepsSetIDBits(t *testing.T) {
 	}
 	require.NoError(t, b.Copy(t.Context(), dst, CopyOptions{}))
 	require.Equal(t, 0o755|fs.ModeSetuid, open(t, Dir(dst)).Manifest.Find("s").Mode)
+}
+
+func TestZ11_ForeignOwners(t *testing.T) {
+	f := file("f", "1")
+	f.Uid, f.Gid, f.Uname = 1, 1, "daemon"
+	b := open(t, Archive(makeTar(t, f)))
+	require.Contains(t, strings.Join(b.Notes, "\n"), "owners that the archive names for 1 members")
+	dst := filepath.Join(t.TempDir(), "d")
+	require.NoError(t, b.Copy(t.Context(), dst, CopyOptions{}))
+	for _, p := range []string{b.Dir, dst} {
+		fi, err := os.Stat(filepath.Join(p, "f"))
+		require.NoError(t, err)
+		require.EqualValues(t, os.Getuid(), fi.Sys().(*syscall.Stat_t).Uid)
+	}
 }

@@ -16,8 +16,7 @@ import (
 
 var packTime = time.Unix(1_700_000_000, 0).UTC()
 
-// tarItem is a tar header with content; the writer fills in what is empty.
-
+// tarItem is a header with its content.
 type tarItem struct {
 	tar.Header
 	content string
@@ -125,6 +124,7 @@ func refused(t *testing.T, want Code, archive string) *Error {
 func refusedWith(t *testing.T, want Code, a ArchiveFile) *Error {
 	t.Helper()
 	parent := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(parent, "in"), 0o755))
 	_, err := a.Open(t.Context(), filepath.Join(parent, "in", "work"))
 	e := requireCode(t, want, err)
 	for _, dir := range []string{parent, filepath.Join(parent, "in")} {
