@@ -1,0 +1,136 @@
+package journal_test
+
+import (
+	"bytes"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/lifecycle/journal"
+)
+
+// long writes a journal of n records in appends of 1000.
+func long(tb testing.TB, j journal.Journal, n int64) {
+	tb.Helper()
+	log, err := j.Open(tb.Context(), "g")
+	require.NoError(tb, err)
+	for first := int64(1); first <= n; first += 1000 {
+		var records []lifecycle.Record
+		for seq := first; seq < first+1000; seq++ {
+			records = append(records, record("d-1", seq))
+		}
+		require.NoError(tb, log.Append(tb.Context(), records...))
+	}
+	require.NoError(tb, log.Close())
+}
+
+func count(tb testing.TB, r journal.Reader) (n int) {
+	tb.Helper()
+	for _, err := range r.Records(tb.Context(), "d-1", 1) {
+		require.NoError(tb, err)
+		n++
+	}
+	return n
+}
+
+// The bound is a second on a machine with nothing else to do; the test allows
+// for one that is busy. The benchmark below has the number.
+func TestA20_LongJournal(t *testing.T) {
+	j := &journal.File{Dir: t.TempDir()}
+	long(t, j, 100_000)
+	start := time.Now()
+	require.Equal(t, 100_000, count(t, j.Reader("g")))
+	require.Less(t, time.Since(start), 10*time.Second)
+	seqs, err := readFrom(t, j.Reader("g"), 99_999)
+	require.NoError(t, err)
+	require.Equal(t, []int64{99_999, 100_000}, seqs)
+}
+
+func readFrom(t *testing.T, r journal.Reader, from int64) (seqs []int64, err error) {
+	t.Helper()
+	for rec, err := range r.Records(t.Context(), "d-1", from) {
+		if err != nil {
+			return seqs, err
+		}
+		seqs = append(seqs, rec.Seq)
+	}
+	return seqs, nil
+}
+
+func BenchmarkRead100000(b *testing.B) {
+	j := &journal.File{Dir: b.TempDir()}
+	long(b, j, 100_000)
+	for b.Loop() {
+		require.Equal(b, 100_000, count(b, j.Reader("g")))
+	}
+}
+
+func benchmarkAppend(b *testing.B, j journal.Journal) {
+	log, err := j.Open(b.Context(), "g")
+	require.NoError(b, err)
+	n := int64(0)
+	for b.Loop() {
+		n++
+		if err := log.Append(b.Context(), record("d-1", n)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+	require.NoError(b, log.Close())
+}
+
+func BenchmarkAppendFile(b *testing.B)   { benchmarkAppend(b, &journal.File{Dir: b.TempDir()}) }
+func BenchmarkAppendMemory(b *testing.B) { benchmarkAppend(b, &journal.Memory{}) }
+
+func BenchmarkAppendFile100AtOnce(b *testing.B) {
+	j := &journal.File{Dir: b.TempDir()}
+	log, err := j.Open(b.Context(), "g")
+	require.NoError(b, err)
+	n := int64(0)
+	for b.Loop() {
+		var records []lifecycle.Record
+		for range 100 {
+			n++
+			records = append(records, record("d-1", n))
+		}
+		if err := log.Append(b.Context(), records...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+	require.NoError(b, log.Close())
+}
+
+// Whatever is in the file: no panic, and either damage is reported or the records
+// that are read are the dense beginning of what was written, and an append after
+// them is read back.
+func FuzzReader(f *testing.F) {
+	golden, err := os.ReadFile("testdata/format1.jsonl")
+	require.NoError(f, err)
+	f.Add(golden)
+	f.Add(golden[:len(golden)-5])
+	f.Add(append(bytes.Clone(golden), 0, 0, 0))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, content []byte) {
+		dir := t.TempDir()
+		j := &journal.File{Dir: dir}
+		write(t, j, "d-1", 1, 1)
+		require.NoError(t, os.WriteFile(theFile(t, dir), content, 0o600))
+		log := open(t, j)
+		seqs, err := read(t, log, "d-1")
+		for i, seq := range seqs {
+			require.Equal(t, int64(i)+1, seq)
+		}
+		if err != nil {
+			require.Error(t, log.Append(t.Context(), record("d-1", int64(len(seqs))+1)))
+			return
+		}
+		require.NoError(t, log.Append(t.Context(), record("d-1", int64(len(seqs))+1)))
+		again, err := read(t, log, "d-1")
+		require.NoError(t, err)
+		require.Len(t, again, len(seqs)+1)
+	})
+}
