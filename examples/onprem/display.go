@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/term"
 
@@ -17,16 +16,30 @@ import (
 	"github.com/cutover-deploy/cutover/strategy"
 )
 
-// newDisplay chooses: JSON lines if asked for, bars on a terminal, lines elsewhere.
-func newDisplay(opt options, stdout io.Writer) display {
-	switch f, ok := stdout.(*os.File); {
+// newDisplay chooses: JSON lines if asked for, bars on a terminal that has the
+// room for a bar per host, lines elsewhere.
+func newDisplay(opt options, hosts int, stdout io.Writer) display {
+	switch {
 	case opt.json:
 		return jsonLines{json.NewEncoder(stdout)}
-	case ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb":
-		return newBars(f)
+	case rows(stdout) > hosts+2:
+		return newBars(stdout)
 	default:
 		return &lines{out: stdout, began: map[lifecycle.Step]time.Time{}}
 	}
+}
+
+// rows is the height of the terminal that w is; zero: it is none.
+func rows(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return 0
+	}
+	_, height, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return height
 }
 
 // jsonLines prints the records as the journal has them.
@@ -129,16 +142,5 @@ func verdict(rec lifecycle.Record, st *strategy.State) string {
 // name is a revision as a person would call it: the last part of its path.
 func name(r revision.Revision) string { return clean(filepath.Base(r.Location.Path)) }
 
-// clean makes text from scripts and revisions safe to print: what could move the
-// cursor or hide something is shown as its code.
-func clean(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if r == '\t' || unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, "\\x%02x", r)
-		}
-	}
-	return b.String()
-}
+// clean makes one line of text from scripts and revisions safe to print.
+func clean(s string) string { return strings.ReplaceAll(lifecycle.Escape(s), "\n", `\n`) }

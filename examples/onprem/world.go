@@ -61,7 +61,7 @@ func newWorld(opt options, stdout, stderr io.Writer, wrap func(journal.Journal) 
 	if wrap != nil {
 		w.journal = wrap(files)
 	}
-	w.track = newTracker(files.Reader(group), newDisplay(opt, stdout))
+	w.track = newTracker(files.Reader(group), newDisplay(opt, w.hosts, stdout))
 	return w, nil
 }
 
