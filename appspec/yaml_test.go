@@ -27,14 +27,15 @@ func TestY2_NotMapping(t *testing.T) {
 
 func TestY3_NotUTF8(t *testing.T) {
 	for text, why := range map[string]string{
-		"\xff\xfev\x00e\x00":            "UTF-16",
-		"v\x00e\x00r\x00":               "NUL",
-		"version: 0.0\n# caf\xe9\n":     "Latin-1",
-		"version: 0.0\nx: a\x01b\n":     "control character",
-		"version: 0.0\nx: \u0080\n":     "control character",
-		"version: 0.0\nx: \"\x7f\"\n":   "control character",
-		"version: 0.0\nx: \uffff\n":     "control character",
-		"version: 0.0\nx: \xed\xa0\x80": "Latin-1",
+		"\xff\xfev\x00e\x00":              "UTF-16",
+		"v\x00e\x00r\x00":                 "NUL",
+		"version: 0.0\n# caf\xe9\n":       "Latin-1",
+		"version: 0.0\nx: a\x01b\n":       "control character",
+		"version: 0.0\nx: \u0080\n":       "control character",
+		"version: 0.0\nx: \"\x7f\"\n":     "control character",
+		"version: 0.0\n\ufeffos: linux\n": "byte order mark",
+		"version: 0.0\nx: \uffff\n":       "control character",
+		"version: 0.0\nx: \xed\xa0\x80":   "Latin-1",
 	} {
 		require.Contains(t, refused(t, text, ErrEncoding).Why, why)
 	}
@@ -52,6 +53,11 @@ func TestY5_TabIndentation(t *testing.T) {
 	p := refused(t, head+"hooks:\n\tAfterInstall:\n\t  - location: a\n", ErrSyntax)
 	require.Equal(t, [2]int{4, 1}, [2]int{p.Line, p.Col})
 	require.Contains(t, p.Hint, "tab")
+	p = refused(t, head+"files: []\n \t# a comment\nhooks: {}\n", ErrSyntax)
+	require.Equal(t, [2]int{4, 2}, [2]int{p.Line, p.Col})
+	clean(t, head+"files: [\n\t# in brackets\n\t]\n")
+	refused(t, head+"# one\n\t# two\n", ErrSyntax)
+	warned(t, head+"x: |\n  a\n  \t# in a block\n", ErrUnknownField)
 	clean(t, "version:\t0.0\nos: linux\t\n") // fine after a colon and at line ends
 }
 
@@ -80,6 +86,8 @@ func TestY7_TwoDocuments(t *testing.T) {
 	p := refused(t, head+"---\nfiles: []\n", ErrMultipleDocuments)
 	require.Equal(t, 3, p.Line)
 	refused(t, head+"---\n]broken[\n", ErrMultipleDocuments)
+	refused(t, head+"---\nver sion\nos: x: y\n", ErrMultipleDocuments)
+	refused(t, head+"...\n\tos: linux\n", ErrMultipleDocuments)
 	warned(t, head+"---\n", ErrMultipleDocuments)
 	clean(t, "---\n"+head+"...\n")
 	// An indented first line is a document of its own.
@@ -171,6 +179,7 @@ func TestY14_KeyWithBlanksOrWrongCase(t *testing.T) {
 func TestY15_BrokenJSON(t *testing.T) {
 	refused(t, `{"version": 0.0, "os": "linux", "files": [}`, ErrSyntax)
 	refused(t, "{\"version\": 0.0, // comment\n \"os\": \"linux\" \"files\": []}", ErrSyntax)
+	require.Contains(t, refused(t, head+"x: [a?b]\n", ErrSyntax).Hint, "question mark")
 	clean(t, "{\"version\": 0.0,\n\t\"os\": \"linux\"}")
 }
 
