@@ -1,8 +1,6 @@
 package journal_test
 
 import (
-	"bytes"
-	"os"
 	"testing"
 	"time"
 
@@ -102,35 +100,4 @@ func BenchmarkAppendFile100AtOnce(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
 	require.NoError(b, log.Close())
-}
-
-// Whatever is in the file: no panic, and either damage is reported or the records
-// that are read are the dense beginning of what was written, and an append after
-// them is read back.
-func FuzzReader(f *testing.F) {
-	golden, err := os.ReadFile("testdata/format1.jsonl")
-	require.NoError(f, err)
-	f.Add(golden)
-	f.Add(golden[:len(golden)-5])
-	f.Add(append(bytes.Clone(golden), 0, 0, 0))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, content []byte) {
-		dir := t.TempDir()
-		j := &journal.File{Dir: dir}
-		write(t, j, "d-1", 1, 1)
-		require.NoError(t, os.WriteFile(theFile(t, dir), content, 0o600))
-		log := open(t, j)
-		seqs, err := read(t, log, "d-1")
-		for i, seq := range seqs {
-			require.Equal(t, int64(i)+1, seq)
-		}
-		if err != nil {
-			require.Error(t, log.Append(t.Context(), record("d-1", int64(len(seqs))+1)))
-			return
-		}
-		require.NoError(t, log.Append(t.Context(), record("d-1", int64(len(seqs))+1)))
-		again, err := read(t, log, "d-1")
-		require.NoError(t, err)
-		require.Len(t, again, len(seqs)+1)
-	})
 }

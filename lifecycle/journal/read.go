@@ -77,7 +77,11 @@ func scan(ctx context.Context, e entry, group string, from int64, yield func(lif
 		return t, 0, err
 	}
 	defer f.Close()
-	s := newScanner(f, e.path)
+	return scanFrom(ctx, f, e, group, from, yield)
+}
+
+func scanFrom(ctx context.Context, r io.Reader, e entry, group string, from int64, yield func(lifecycle.Record) bool) (t tail, torn int64, err error) {
+	s := newScanner(r, e.path)
 	if _, err := s.header(group, e.id); err != nil {
 		return t, 0, err
 	}
