@@ -218,8 +218,10 @@ func (e *ending) finish(ctx context.Context, buf []byte) error {
 	if e.cut {
 		return refuse(ArchiveTruncated, "", "archive has no end marker, so its end may be missing; get it again")
 	}
-	_, err := stream(ctx, e.r, zeros{}, buf)
-	return damaged2("", err)
+	if _, err := stream(ctx, e.r, zeros{}, buf); err != nil {
+		return damaged("", err)
+	}
+	return nil
 }
 
 type zeros struct{}
@@ -229,13 +231,6 @@ func (zeros) Write(b []byte) (int, error) {
 		return 0, refuse(ArchiveCorrupt, "", "data follows the end of the archive; get it again, or pack it again")
 	}
 	return len(b), nil
-}
-
-func damaged2(member string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return damaged(member, err)
 }
 
 // gzip unpacks a compressed tar, of one or more gzip members.

@@ -87,7 +87,7 @@ func (u *unpacker) bomb(name string, unpacked, packed int64) error {
 }
 
 // add takes a member in, under its raw name. It returns nil for one that needs
-// nothing more: the root.
+// nothing more: the root, which can only be a folder.
 func (u *unpacker) add(name string, mode fs.FileMode, t time.Time) (*member, error) {
 	p, refused := memberPath(name)
 	if refused != nil {
@@ -212,7 +212,9 @@ func (u *unpacker) addHard(name, target string, t time.Time) error {
 	return nil
 }
 
-// write writes the content of a file, and completes its entry.
+// write writes the content of a file, and adds its digest to the entry. The size
+// is there already: readers of the formats guarantee it, and the goroutine that
+// adds members may be looking at it.
 func (u *unpacker) write(ctx context.Context, c *cursor, m *member, r io.Reader, buf []byte) error {
 	f, name, err := c.parent(m.Path)
 	if err != nil {
@@ -223,14 +225,14 @@ func (u *unpacker) write(ctx context.Context, c *cursor, m *member, r io.Reader,
 		return unwritable(m.Path, err)
 	}
 	h := sha256.New()
-	n, err := stream(ctx, r, &both{h, w, m.Path}, buf)
+	_, err = stream(ctx, r, &both{h, w, m.Path}, buf)
 	if err2 := w.Close(); err == nil && err2 != nil {
 		err = unwritable(m.Path, err2)
 	}
 	if err != nil {
 		return damaged(m.Path, err)
 	}
-	m.Size, m.Digest = n, hex.EncodeToString(h.Sum(nil))
+	m.Digest = hex.EncodeToString(h.Sum(nil))
 	return nil
 }
 

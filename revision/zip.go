@@ -77,10 +77,11 @@ func (u *unpacker) zipMember(f *os.File, rec *zipRecord) (*member, error) {
 		return nil, err
 	}
 	m, err := u.add(name, mode, rec.modTime)
-	if err == nil && m == nil {
-		err = refuse(MemberName, name, "is the root of the archive and not a folder")
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	m.Size = rec.size
+	return m, nil
 }
 
 // zipLink reads the text of a link, which is its content.
