@@ -16,3 +16,18 @@ func account(s appspec.Script) (*lifecycle.Account, error) {
 	}
 	return nil, nil
 }
+
+// usable finds the account of a script and makes sure that it can get at the
+// script, which will lie in dir and is in archive now.
+func usable(s appspec.Script, archive, dir string) error {
+	who, err := account(s)
+	if err != nil || who == nil {
+		return err
+	}
+	why := barred(who, dir, scriptPath(archive, s.Location))
+	if why == "" {
+		return nil
+	}
+	return &lifecycle.Error{Failure: lifecycle.Failure{Code: lifecycle.RunAsInvalid,
+		Message: "runas " + who.Name + ": " + why}}
+}

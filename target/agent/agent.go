@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -191,9 +192,10 @@ func (a *Agent) answer(ctx context.Context, s lifecycle.Step, err error) error {
 	return asError(s, err)
 }
 
-// env names a step of this agent: what its scripts leave running is found by it.
-func (a *Agent) env(s lifecycle.Step) lifecycle.Env {
-	return lifecycle.Env{Step: s, Scope: a.dir()}
+// env names a script of a step of this agent, by its place in the list: what the
+// script leaves running is found by it.
+func (a *Agent) env(s lifecycle.Step, script int) lifecycle.Env {
+	return lifecycle.Env{Step: s, Scope: a.dir() + "#" + strconv.Itoa(script)}
 }
 
 // abandoned tells a step that was given up from one that failed by itself.

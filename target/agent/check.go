@@ -41,7 +41,7 @@ func (w *work) checkNew(r *release, archive string) error {
 			continue // runs when this revision is replaced, and is looked up then
 		}
 		for _, s := range r.Spec.Scripts(event) {
-			_, err := account(s)
+			err := usable(s, archive, w.dir)
 			switch {
 			case err == nil:
 			case !slices.Contains(sure, event) || mentioned(archive, earlier, s):
@@ -82,13 +82,14 @@ func (w *work) checkOld() error {
 	if err != nil || g.Installed.Deployment == "" {
 		return nil // the event itself says what is lost
 	}
-	r, err := readRelease(filepath.Join(filepath.Dir(w.dir), part(g.Installed.Deployment)))
+	dir := filepath.Join(filepath.Dir(w.dir), part(g.Installed.Deployment))
+	r, err := readRelease(dir)
 	if err != nil || exists(filepath.Join(w.dir, releaseFile)) {
 		return nil
 	}
 	for event := range stopping {
 		for _, s := range r.Spec.Scripts(event) {
-			_, err := account(s)
+			err := usable(s, filepath.Join(dir, archiveDir), dir)
 			if err == nil {
 				continue
 			}

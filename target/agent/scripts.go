@@ -36,7 +36,7 @@ func (w *work) scripts(ctx context.Context) error {
 	}
 	log := &lazyLog{path: filepath.Join(w.dir, filepath.FromSlash(logFile))}
 	defer log.close()
-	env := w.a.env(w.step)
+	env := w.a.env(w.step, w.out.Done)
 	env.Vars = w.environ()
 	runner := lifecycle.Runner{Log: log, Note: func(n lifecycle.Note) { w.warn(n.Code, "%s", n.Text) }}
 	return runner.Run(ctx, env, hooks[w.out.Done:])
@@ -123,6 +123,7 @@ func (h *hook) Run(ctx context.Context, env lifecycle.Env, out io.Writer) error 
 	if err := w.save(); err != nil {
 		return err
 	}
+	env.Scope = w.a.env(w.step, h.index).Scope
 	if err := h.script.Run(ctx, env, out); err != nil {
 		return err
 	}

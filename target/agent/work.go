@@ -123,11 +123,21 @@ func (w *work) endStop(e *lifecycle.Error) error {
 	return e
 }
 
-// endLeftovers ends what a step left running whose process died in the middle.
+// endLeftovers ends what is left running of the script in the middle of which the
+// process died that did the step. What finished scripts have left running, such as
+// the service that they started, stays.
 func (w *work) endLeftovers(ctx context.Context, dead lifecycle.Step) error {
-	n, err := lifecycle.EndLeftovers(ctx, w.a.env(dead))
+	o, err := w.a.recall(dead)
+	if err != nil {
+		w.warn(lifecycle.Unknown, "what step %s had left running when the agent died is not known: %v", dead, err)
+		return nil
+	}
+	if o.Running == "" {
+		return nil
+	}
+	n, err := lifecycle.EndLeftovers(ctx, w.a.env(dead, o.Done))
 	if n > 0 {
-		w.warn(lifecycle.Interrupted, "%d processes were ended that a script of %s had left when the agent died", n, dead)
+		w.warn(lifecycle.Interrupted, "%d processes were ended that script %s of %s had left when the agent died", n, o.Running, dead)
 	}
 	return err
 }
