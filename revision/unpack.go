@@ -333,3 +333,11 @@ func (u *unpacker) bundle() (*Bundle, error) {
 	}
 	return &Bundle{Dir: filepath.Join(u.work, u.top), Kind: KindArchive, Manifest: Manifest{Entries: entries}, Notes: u.notes}, nil
 }
+
+// clampTime drops times that file systems or records cannot hold.
+func clampTime(t time.Time) time.Time {
+	if y := t.Year(); t.Unix() < 0 || y > 2200 {
+		return time.Time{}
+	}
+	return t.UTC()
+}
