@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
@@ -20,10 +21,14 @@ const Full lifecycle.Weight = 100
 
 // Fleet is a [Target] made of hosts. Steps go to the host that they name;
 // BlockTraffic and AllowTraffic go to the balancer. Set the fields before first
-// use and leave them; then it may be used from many goroutines.
+// use and leave them; then it may be used from many goroutines. It must not be
+// copied after use.
 type Fleet struct {
 	Hosts   []Host  // at least one; ids must differ
 	Traffic Traffic // the load balancer. Nil: there is none
+
+	once sync.Once
+	byID map[string]Host
 }
 
 var (
@@ -95,14 +100,17 @@ func (f *Fleet) Perform(ctx context.Context, t Task) error {
 	}
 }
 
-// host looks through the list each time: hosts are few, and steps are slow.
+// host finds a host in the same time however many there are.
 func (f *Fleet) host(id string) Host {
-	for _, h := range f.Hosts {
-		if h != nil && h.Unit().ID == id {
-			return h
+	f.once.Do(func() {
+		f.byID = make(map[string]Host, len(f.Hosts))
+		for _, h := range f.Hosts {
+			if h != nil {
+				f.byID[h.Unit().ID] = h
+			}
 		}
-	}
-	return nil
+	})
+	return f.byID[id]
 }
 
 func (f *Fleet) setWeight(ctx context.Context, step lifecycle.Step, w lifecycle.Weight) error {

@@ -21,6 +21,7 @@ import (
 type Fleet struct {
 	mu       sync.Mutex
 	units    []lifecycle.Unit
+	ids      map[string]bool
 	lost     map[string]string // unit: why
 	revision map[string]string // unit: digest of what Install put there
 	outcomes map[string]error  // step key: how it ended
@@ -62,13 +63,14 @@ func NewFleet(n int) *Fleet {
 // FleetOf makes a host for every unit. Ids that occur twice stay so: a target
 // with a defect can be wanted.
 func FleetOf(units ...lifecycle.Unit) *Fleet {
-	return &Fleet{
-		units:    slices.Clone(units),
+	f := &Fleet{
 		lost:     map[string]string{},
 		revision: map[string]string{},
 		outcomes: map[string]error{},
 		running:  map[string]chan struct{}{},
 	}
+	f.SetUnits(units...)
+	return f
 }
 
 // Balance puts the hosts behind b, and returns the fleet. Without it the fleet is
@@ -109,6 +111,10 @@ func (f *Fleet) SetUnits(units ...lifecycle.Unit) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.units = slices.Clone(units)
+	f.ids = make(map[string]bool, len(units))
+	for _, u := range units {
+		f.ids[u.ID] = true
+	}
 }
 
 // Revive brings a vanished host back.
@@ -226,7 +232,7 @@ func (f *Fleet) reachable(s lifecycle.Step) error {
 	if why := f.lost[s.Unit]; why != "" {
 		return failure(s, lifecycle.Failure{Code: lifecycle.UnitLost, Message: why})
 	}
-	if !slices.ContainsFunc(f.units, func(u lifecycle.Unit) bool { return u.ID == s.Unit }) {
+	if !f.ids[s.Unit] {
 		return failure(s, lifecycle.Failure{Code: lifecycle.UnitLost, Message: "the fake fleet has no host of that name"})
 	}
 	return nil

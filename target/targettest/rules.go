@@ -1,12 +1,9 @@
 package targettest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
@@ -264,140 +261,6 @@ func checkRemembered(r *run) error {
 	second, ok2 := errors.AsType[*lifecycle.Error](again)
 	if ok1 && ok2 && first.Code != second.Code {
 		return fmt.Errorf("%s failed with code %s, and then with code %s", s, first.Code, second.Code)
-	}
-	return nil
-}
-
-func checkCancelledBefore(r *run) error {
-	s, err := r.first()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(r.ctx)
-	cancel(errCause)
-	if err := isCause(r.performOn(ctx, r.Target, s)); err != nil {
-		return err
-	}
-	return r.effects(s, 0)
-}
-
-func isCause(err error) error {
-	switch {
-	case broken(err):
-		return err
-	case err == nil:
-		return errors.New("the step was cancelled and says that it succeeded")
-	case !errors.Is(err, errCause):
-		return fmt.Errorf("the step was cancelled and does not answer with context.Cause: %w", err)
-	}
-	return nil
-}
-
-// cancelled begins a slow step and cancels it.
-func (r *run) cancelled() (lifecycle.Step, error) {
-	if r.Slow == nil {
-		return lifecycle.Step{}, leftOut("Slow")
-	}
-	s, err := r.first()
-	if err != nil {
-		return s, err
-	}
-	r.Slow(s)
-	ctx, cancel := context.WithCancelCause(r.ctx)
-	defer cancel(nil)
-	err = r.cutShort(ctx, cancel, s)
-	if errors.Is(err, errBlocked) {
-		return s, fmt.Errorf("%s did not return within %v of being cancelled", s, r.Patience)
-	}
-	return s, isCause(err)
-}
-
-// cutShort does a step and cancels it a moment later.
-func (r *run) cutShort(ctx context.Context, cancel context.CancelCauseFunc, s lifecycle.Step) error {
-	stop := time.AfterFunc(r.aMoment(), func() { cancel(errCause) })
-	defer stop.Stop()
-	return r.performOn(ctx, r.Target, s)
-}
-
-func checkCancelledSoon(r *run) error {
-	_, err := r.cancelled()
-	return err
-}
-
-func checkCancelledAgain(r *run) error {
-	s, err := r.cancelled()
-	if err != nil {
-		return err
-	}
-	job := *r.Job
-	job.RerunInterrupted = true
-	r.Job = &job
-	ctx, cancel := context.WithCancelCause(r.ctx)
-	defer cancel(nil)
-	// The step may still be slow, so it is not waited for to the end.
-	err = r.cutShort(ctx, cancel, s)
-	if err == nil || errors.Is(err, errCause) || broken(err) {
-		return onlyBroken(err)
-	}
-	if e, ok := errors.AsType[*lifecycle.Error](err); ok && (e.Code == lifecycle.Interrupted || e.Code == lifecycle.Unknown) {
-		return nil
-	}
-	return fmt.Errorf("%s was cancelled, and failed when it was asked for again: %w", s, err)
-}
-
-func onlyBroken(err error) error {
-	if broken(err) {
-		return err
-	}
-	return nil
-}
-
-func checkConcurrent(r *run) error {
-	units, err := r.units()
-	if err != nil {
-		return err
-	}
-	if len(units) < 2 {
-		return fmt.Errorf("the target has only one unit: %w", errLeftOut)
-	}
-	if r.Slow == nil {
-		return r.allAtOnce(units)
-	}
-	slow := r.step(units[0].ID, r.Events[0])
-	r.Slow(slow)
-	ctx, cancel := context.WithCancelCause(r.ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { // not bounded by Patience: it is meant to be there all the time
-		_ = r.guard(func(*run) error { return r.Target.Perform(ctx, target.Task{Step: slow, Job: r.Job}) })
-	})
-	defer func() {
-		cancel(errCause)
-		_ = r.answer("a cancelled step", func() error { wg.Wait(); return nil }) // cancelling has rules of its own
-	}()
-	r.moment()
-	if err := r.allAtOnce(units[1:]); err != nil {
-		return fmt.Errorf("while a step of %s was slow: %w", units[0].ID, err)
-	}
-	return nil
-}
-
-func (r *run) allAtOnce(units []lifecycle.Unit) error {
-	errs := make([]error, len(units))
-	var wg sync.WaitGroup
-	for i, u := range units {
-		wg.Go(func() { errs[i] = r.perform(r.step(u.ID, r.Events[0])) })
-	}
-	wg.Wait()
-	for i, err := range errs {
-		if errors.Is(err, errBlocked) {
-			return fmt.Errorf("%s on %s did not end within %v", r.Events[0], units[i].ID, r.Patience)
-		}
-		if err != nil {
-			return err
-		}
-		if err := r.effects(r.step(units[i].ID, r.Events[0]), 1); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -2,12 +2,9 @@ package journaltest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
-	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
@@ -49,83 +46,6 @@ func Rules() []Rule {
 		{ClosedIsClosed, "a write without the lock is a second controller", checkClosed},
 		{Cancelled, "whoever cancels wants nothing more to happen", checkCancelled},
 	}
-}
-
-type run struct {
-	Harness
-	ctx context.Context
-}
-
-const group = "journaltest"
-
-// with opens a group, calls f and closes.
-func (r *run) with(group string, f func(journal.Log) error) error {
-	log, err := r.Journal.Open(r.ctx, group)
-	if err != nil {
-		return fmt.Errorf("Open(%q): %w", group, err)
-	}
-	err = f(log)
-	if cerr := log.Close(); err == nil && cerr != nil {
-		err = fmt.Errorf("Close: %w", cerr)
-	}
-	return err
-}
-
-// record makes the nth record of a deployment, with every field in use.
-func record(id string, n int64) lifecycle.Record {
-	return lifecycle.Record{
-		Seq: n, Time: time.Date(2026, 3, 4, 5, 6, 7, 123456789, time.UTC).Add(time.Duration(n)), Kind: lifecycle.Ended,
-		Step:    lifecycle.Step{Deployment: id, Stage: int(n), Unit: "unit/ü \"1\"\n", Event: lifecycle.Install, Weight: 10},
-		Failure: &lifecycle.Failure{Code: lifecycle.ScriptFailed, Message: "a\nb\x00c", Script: "s", Exit: 3, Signal: "SIGKILL", Log: "<log>\r\n"},
-		Data:    json.RawMessage(fmt.Sprintf(`{"n":%d,"text":"<&>"}`, n)),
-	}
-}
-
-func batch(id string, from, to int64) (records []lifecycle.Record) {
-	for n := from; n <= to; n++ {
-		records = append(records, record(id, n))
-	}
-	return records
-}
-
-func (r *run) appendAll(log journal.Log, id string, from, to int64) error {
-	if err := log.Append(r.ctx, batch(id, from, to)...); err != nil {
-		return fmt.Errorf("Append of %d to %d: %w", from, to, err)
-	}
-	return nil
-}
-
-// holds compares what is read with records from to to.
-func (r *run) holds(log journal.Reader, id string, from, to int64) error {
-	want := batch(id, from, to)
-	i := 0
-	for got, err := range log.Records(r.ctx, id, from) {
-		switch {
-		case err != nil:
-			return fmt.Errorf("Records: %w", err)
-		case i >= len(want):
-			return fmt.Errorf("record %d was read, the last is %d", got.Seq, to)
-		case !same(got, want[i]):
-			return fmt.Errorf("record %d was read as %+v, and written as %+v", want[i].Seq, got, want[i])
-		}
-		i++
-	}
-	if i < len(want) {
-		return fmt.Errorf("%d records were read, not %d", i, len(want))
-	}
-	return nil
-}
-
-func same(a, b lifecycle.Record) bool {
-	if !a.Time.Equal(b.Time) {
-		return false
-	}
-	var x, y any
-	if json.Unmarshal(a.Data, &x) != nil || json.Unmarshal(b.Data, &y) != nil {
-		return false
-	}
-	a.Time, a.Data, b.Time, b.Data = time.Time{}, nil, time.Time{}, nil
-	return reflect.DeepEqual(a, b) && reflect.DeepEqual(x, y)
 }
 
 func checkReadsBack(r *run) error {
@@ -221,27 +141,6 @@ func checkOldestFirst(r *run) error {
 	return nil
 }
 
-func listed(ctx context.Context, log journal.Reader, want []string) error {
-	got, err := log.Deployments(ctx)
-	if err != nil {
-		return fmt.Errorf("Deployments: %w", err)
-	}
-	if !slices.Equal(got, want) {
-		return fmt.Errorf("Deployments lists %q, not %q", got, want)
-	}
-	return nil
-}
-
-// errorOf is the error that reading ends with.
-func errorOf(ctx context.Context, log journal.Reader, id string) error {
-	for _, err := range log.Records(ctx, id, 1) {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func checkNotFound(r *run) error {
 	return r.with(group, func(log journal.Log) error {
 		if err := r.appendAll(log, "d-1", 1, 1); err != nil {
@@ -249,78 +148,6 @@ func checkNotFound(r *run) error {
 		}
 		return is(errorOf(r.ctx, log, "d-2"), journal.ErrNotFound)
 	})
-}
-
-func is(err, want error) error {
-	if !errors.Is(err, want) {
-		return fmt.Errorf("the error is %v, not %v", err, want)
-	}
-	return nil
-}
-
-// refused appends records that must be refused, and sees that nothing changed.
-func (r *run) refused(log journal.Log, records ...lifecycle.Record) error {
-	err := log.Append(r.ctx, records...)
-	if err := is(err, journal.ErrConflict); err != nil {
-		return fmt.Errorf("append of record %d after 2: %w", records[0].Seq, err)
-	}
-	if err := r.holds(log, "d-1", 1, 2); err != nil {
-		return fmt.Errorf("after a refused append: %w", err)
-	}
-	return nil
-}
-
-func checkRepeat(r *run) error {
-	return r.with(group, func(log journal.Log) error {
-		if err := r.appendAll(log, "d-1", 1, 2); err != nil {
-			return err
-		}
-		for _, n := range []int64{1, 2, 0, -1} {
-			if err := r.refused(log, record("d-1", n)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func checkGap(r *run) error {
-	return r.with(group, func(log journal.Log) error {
-		if err := is(log.Append(r.ctx, record("d-2", 2)), journal.ErrConflict); err != nil {
-			return fmt.Errorf("a deployment that begins with record 2: %w", err)
-		}
-		if err := r.appendAll(log, "d-1", 1, 2); err != nil {
-			return err
-		}
-		return r.refused(log, record("d-1", 4))
-	})
-}
-
-func checkAllOrNone(r *run) error {
-	err := r.with(group, func(log journal.Log) error {
-		if err := r.appendAll(log, "d-1", 1, 2); err != nil {
-			return err
-		}
-		if err := r.refused(log, record("d-1", 3), record("d-1", 5)); err != nil {
-			return err
-		}
-		if log.Append(r.ctx, record("d-1", 3), record("d-2", 4)) == nil {
-			return errors.New("records of two deployments were taken in one append")
-		}
-		bad := record("d-1", 4)
-		bad.Data = json.RawMessage("{")
-		if log.Append(r.ctx, record("d-1", 3), bad) == nil {
-			return errors.New("a record whose data is not JSON was taken")
-		}
-		return r.holds(log, "d-1", 1, 2)
-	})
-	if err != nil {
-		return err
-	}
-	if err := r.reopen(); err != nil {
-		return err
-	}
-	return r.with(group, func(log journal.Log) error { return r.holds(log, "d-1", 1, 2) })
 }
 
 func checkOneController(r *run) error {
