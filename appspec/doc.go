@@ -8,7 +8,7 @@
 //	name, notes, err := appspec.Find(fsys, "")
 //	data, err := fs.ReadFile(fsys, name)
 //	spec, warnings, err := appspec.Parse(name, data, appspec.Options{OS: "linux"})
-//	findings := spec.CheckBundle(fsys, appspec.Options{})
+//	findings := spec.CheckBundle(name, fsys, appspec.Options{})
 //
 // # Errors and warnings
 //

@@ -31,6 +31,7 @@ type Options struct {
 const (
 	DefaultMaxBytes = 256 << 10
 	maxLine         = 64 << 10 // bytes in one line
+	maxLines        = 20_000   // twice the entries: each has a line of its own as a rule
 	maxIndent       = 256      // columns before the first character of a line
 	maxDepth        = 32       // levels of nesting
 	maxEntries      = 10_000   // list members and mapping pairs, together

@@ -82,7 +82,11 @@ func position(data []byte, offset int) (line, col int) {
 func (p *parser) lines(data []byte) bool {
 	line := 0
 	for l := range bytes.Lines(data) {
-		line++
+		if line++; line > maxLines {
+			p.place(p.err(ErrTooLarge, nil, "the file has too many lines"), line, 1).
+				allowed(fmt.Sprintf("at most %d", maxLines))
+			return false
+		}
 		if len(l) > maxLine {
 			p.place(p.err(ErrTooLarge, nil, fmt.Sprintf("the line has %d bytes", len(l))), line, 1).
 				allowed(fmt.Sprintf("at most %d bytes in a line", maxLine))

@@ -146,6 +146,9 @@ func TestY11_TooLarge(t *testing.T) {
 	require.Contains(t, p.Allowed, "262144")
 	refused(t, head+"x: '"+strings.Repeat("y", 70_000)+"'\n", ErrTooLarge)
 	refused(t, head+"x: ["+strings.Repeat("1,\n ", 11_000)+"]\n", ErrTooLarge)
+	start := time.Now()
+	refused(t, strings.Repeat("a:\n", 80_000), ErrTooLarge)
+	require.Less(t, time.Since(start), time.Second)
 	_, _, err := Parse("a", []byte(head), Options{MaxBytes: 10})
 	require.ErrorIs(t, err, ErrTooLarge)
 }
