@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
@@ -36,7 +37,37 @@ func (c Change) String() string { return string(c.Action) + " " + c.Kind + " " +
 type Plan struct {
 	Notes []lifecycle.Note // drift and ignored entries, worth a warning
 
-	req Request
+	req    Request
+	txn    string
+	prev   *books
+	tools  *labeller
+	bundle string // canonical
+
+	nodes    []*node
+	tops     []*node // those that are staged by themselves
+	ops      []*op   // in the order of commitment
+	metas    []*op   // after them
+	restores []restore
+	keeps    []keep
+	linger   []*record // directories that stay the group's
+	drops    []string  // directories that go if they are empty then
+	labels   []rule
+	unlabel  []rule
+	shown    []Change
+	counter  int
+	applied  bool
+}
+
+// restore stages a kept file for an op.
+type restore struct {
+	op   *op
+	from *kept
+}
+
+// keep is a file to be copied to State.
+type keep struct {
+	path string
+	as   *kept
 }
 
 // NewPlan works out the install. It only reads. A refusal is a *lifecycle.Error
@@ -45,7 +76,7 @@ type Plan struct {
 func NewPlan(ctx context.Context, req Request) (*Plan, error) { return newPlan(ctx, req) }
 
 // Changes lists what becomes of every path, sorted by path.
-func (p *Plan) Changes() iter.Seq[Change] { return p.changes }
+func (p *Plan) Changes() iter.Seq[Change] { return slices.Values(p.shown) }
 
 // Apply carries the plan out, all or nothing. A plan is applied once. On an error,
 // or when ctx is cancelled before the commit, everything is put back and the

@@ -1,0 +1,229 @@
+package install
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Names in a State directory.
+const (
+	ownedName = "owned.jsonl"      // what the group owns; its rename is the commit
+	nextName  = "owned.next.jsonl" // the list of an install under way
+	undoName  = "undo.jsonl"       // what an install under way does; gone when it is over
+	keptName  = "kept"             // foreign files taken, edited files replaced
+)
+
+// record is what the books know of one owned path.
+type record struct {
+	Path  string      `json:"p"`
+	Kind  kind        `json:"k"`
+	Mode  fs.FileMode `json:"m,omitempty"`
+	Size  int64       `json:"s,omitempty"`
+	Mtime int64       `json:"t,omitempty"`
+	Ino   uint64      `json:"i,omitempty"`
+	UID   int         `json:"u,omitempty"`
+	GID   int         `json:"g,omitempty"`
+
+	Digest string `json:"d,omitempty"`
+	Link   string `json:"l,omitempty"`
+	Attrs  string `json:"a,omitempty"` // ACL that was set, in hexadecimal
+	Fixed  bool   `json:"w,omitempty"` // the mode was asked for
+	By     string `json:"b,omitempty"` // deployment that wrote it
+
+	Label *label `json:"x,omitempty"` // SELinux rule that was registered
+	Took  *kept  `json:"f,omitempty"` // foreign file to bring back
+}
+
+// kept is a file in State that was moved out of a destination.
+type kept struct {
+	ID   string      `json:"id"` // path below the kept directory
+	Kind kind        `json:"k"`
+	Mode fs.FileMode `json:"m,omitempty"`
+	Size int64       `json:"s,omitempty"`
+	UID  int         `json:"u,omitempty"`
+	GID  int         `json:"g,omitempty"`
+	Mt   int64       `json:"t,omitempty"`
+}
+
+// booksHead is the first line of an ownership list.
+type booksHead struct {
+	Version    int    `json:"version"`
+	Txn        string `json:"txn"` // install that wrote the list
+	Group      string `json:"group,omitempty"`
+	Deployment string `json:"deployment,omitempty"`
+	// Edited are the kept copies of edited files by install, newest first; the
+	// third and older ones are dropped.
+	Edited []string `json:"edited,omitempty"`
+}
+
+type books struct {
+	head    booksHead
+	records []*record // sorted by path
+	settled int64     // ctime of the list: what changed before is as recorded
+}
+
+// writeLines writes JSON lines with a checksum in the last one, synced, under a
+// temporary name, and renames it to path. A reader sees it whole or not at all.
+func writeLines(path string, lines func(put func(any) error) error) (err error) {
+	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(path + ".tmp")
+		}
+	}()
+	sum := sha256.New()
+	w := bufio.NewWriterSize(f, 64<<10)
+	enc := json.NewEncoder(io.MultiWriter(w, sum))
+	enc.SetEscapeHTML(false)
+	if err = lines(enc.Encode); err != nil {
+		return err
+	}
+	if _, err = fmt.Fprintf(w, "%q\n", hex.EncodeToString(sum.Sum(nil))); err != nil {
+		return err
+	}
+	if err = w.Flush(); err == nil {
+		if err = f.Sync(); err == nil {
+			if err = f.Close(); err == nil {
+				err = os.Rename(path+".tmp", path)
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return syncPath(filepath.Dir(path))
+}
+
+// readLines reads what writeLines wrote. A file that is not whole is an error.
+func readLines(path string, line func([]byte) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	r := bufio.NewReaderSize(f, 64<<10)
+	last := false
+	for n := 1; ; n++ {
+		b, err := r.ReadBytes('\n')
+		switch {
+		case err == io.EOF && len(b) == 0 && last:
+			return nil
+		case err != nil && err != io.EOF:
+			return err
+		case err == io.EOF || last:
+			return fmt.Errorf("%s is damaged at line %d", path, n)
+		}
+		if b[0] == '"' {
+			if string(bytes.Trim(b, "\"\n")) != hex.EncodeToString(sum.Sum(nil)) {
+				return fmt.Errorf("%s is damaged: its checksum is wrong", path)
+			}
+			last = true
+			continue
+		}
+		sum.Write(b)
+		if err := line(b); err != nil {
+			return fmt.Errorf("%s is damaged at line %d: %w", path, n, err)
+		}
+	}
+}
+
+func syncPath(path string) error {
+	if !syncsDirs {
+		return nil
+	}
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// readBooks reads a list; one that does not exist is empty.
+func readBooks(path string) (*books, error) {
+	b := &books{}
+	first := true
+	err := readLines(path, func(line []byte) error {
+		if first {
+			first = false
+			return json.Unmarshal(line, &b.head)
+		}
+		r := &record{}
+		if err := json.Unmarshal(line, r); err != nil {
+			return err
+		}
+		b.records = append(b.records, r)
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return &books{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if st, err := statPath(path); err == nil {
+		b.settled = st.Ctime
+	}
+	return b, nil
+}
+
+func (b *books) write(path string) error {
+	return writeLines(path, func(put func(any) error) error {
+		if err := put(b.head); err != nil {
+			return err
+		}
+		for _, r := range b.records {
+			if err := put(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func statPath(path string) (stat, error) {
+	d, err := openParent(path)
+	if err != nil {
+		return stat{}, err
+	}
+	defer d.close()
+	return d.lstat(filepath.Base(path))
+}
+
+// openParent opens the directory that holds path. State may lie behind links: it is
+// the caller's own.
+func openParent(path string) (*dir, error) {
+	real, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	return openDir(real)
+}
+
+func ownedItems(state string) ([]Item, error) {
+	b, err := readBooks(filepath.Join(state, ownedName))
+	if err != nil {
+		return nil, err
+	}
+	items := make([]Item, 0, len(b.records))
+	for _, r := range b.records {
+		items = append(items, Item{
+			Path: r.Path, Kind: r.Kind.String(), Digest: r.Digest, Link: r.Link, Took: r.Took != nil, Deployment: r.By,
+		})
+	}
+	return items, nil
+}
