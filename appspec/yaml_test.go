@@ -79,7 +79,7 @@ func TestY6_ManyKeysInLinearTime(t *testing.T) {
 	b.WriteString("  E17: []\n")
 	start := time.Now()
 	refused(t, b.String(), ErrDuplicateKey)
-	require.Less(t, time.Since(start), 3*time.Second)
+	require.Less(t, time.Since(start), 5*time.Second)
 }
 
 func TestY7_TwoDocuments(t *testing.T) {
@@ -125,7 +125,7 @@ func TestY9_AliasBomb(t *testing.T) {
 	}
 	start := time.Now()
 	refused(t, head+bomb, ErrAliasLimit)
-	require.Less(t, time.Since(start), time.Second)
+	require.Less(t, time.Since(start), 5*time.Second)
 	refused(t, head+"x: &x [*x]\n", ErrAliasLimit)
 	refused(t, head+"x: &x {y: {<<: *x}}\n", ErrAliasLimit)
 	refused(t, head+"a: &a 1\nx: ["+strings.Repeat("*a, ", 101)+"]\n", ErrAliasLimit)
@@ -138,7 +138,7 @@ func TestY10_TooDeep(t *testing.T) {
 	refused(t, head+"x:\n"+strings.Repeat("- ", 9000), ErrTooDeep)
 	_, errs, _ := check(t, head+"x: "+strings.Repeat("[", 60_000), Options{})
 	require.NotEmpty(t, errs)
-	require.Less(t, time.Since(start), 3*time.Second)
+	require.Less(t, time.Since(start), 5*time.Second)
 }
 
 func TestY11_TooLarge(t *testing.T) {
@@ -148,7 +148,7 @@ func TestY11_TooLarge(t *testing.T) {
 	refused(t, head+"x: ["+strings.Repeat("1,\n ", 11_000)+"]\n", ErrTooLarge)
 	start := time.Now()
 	refused(t, strings.Repeat("a:\n", 80_000), ErrTooLarge)
-	require.Less(t, time.Since(start), time.Second)
+	require.Less(t, time.Since(start), 5*time.Second)
 	_, _, err := Parse("a", []byte(head), Options{MaxBytes: 10})
 	require.ErrorIs(t, err, ErrTooLarge)
 }
