@@ -98,8 +98,8 @@ func (w *work) end(err error) error {
 	if errors.As(err, &e) {
 		w.out.Failure = &e.Failure
 	}
-	if err := w.a.remember(w.step, w.out); err != nil {
-		return err
+	if lost := w.a.remember(w.step, w.out); lost != nil {
+		return lost
 	}
 	return err
 }
@@ -114,8 +114,6 @@ var stopping = map[lifecycle.Event]bool{
 
 func (w *work) endStop(e *lifecycle.Error) error {
 	if w.job.IgnoreStopFailures {
-		w.mu.Unlock()
-		defer w.mu.Lock()
 		w.warn(e.Code, "ignored, as the deployment says (IgnoreStopFailures): %s", e.Error())
 		return nil
 	}
