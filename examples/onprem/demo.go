@@ -81,19 +81,18 @@ func (w *world) runDemo(ctx context.Context) (bool, error) {
 }
 
 // goOn finishes the act that an earlier process was in, and returns what comes
-// next. A demonstration that had come to its end begins again.
+// next.
 func (w *world) goOn(ctx context.Context, at place) (place, error) {
 	a := acts[at.revision-1]
 	res, err := w.resume(ctx, a.by(w.hosts))
 	switch {
-	case errors.Is(err, cutover.ErrNothingToResume) && at.revision == sampleCount:
-		return place{at.round + 1, 1}, nil
-	case errors.Is(err, cutover.ErrNothingToResume):
+	case errors.Is(err, cutover.ErrNothingToResume): // it had come to its end
 		return place{at.round, at.revision + 1}, nil
 	case err != nil:
 		return at, err
+	default:
+		return place{at.round, at.revision + 1}, a.check(res)
 	}
-	return place{at.round, at.revision + 1}, a.check(res)
 }
 
 func (w *world) samples() string { return filepath.Join(w.root, "revisions") }

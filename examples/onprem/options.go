@@ -44,7 +44,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.root, "root", "", "keep hosts, their state and the journal in `DIR` (default: a new temporary directory)")
 	fs.StringVar(&name, "strategy", "", "deploy by `NAME`: all, half, one, 25%, count:3 or a CodeDeployDefault name (default: one; the demonstration: all, then half)")
 	fs.BoolVar(&o.plan, "plan", false, "print the plan and touch nothing")
-	fs.BoolVar(&o.resume, "resume", false, "finish the unfinished deployment of the root, or start one if there is none")
+	fs.BoolVar(&o.resume, "resume", false, "finish the unfinished deployment of the root; with none, deploy unless that revision was deployed last")
 	fs.BoolVar(&o.rerun, "rerun-interrupted", false, "run hook scripts again that a crash cut off (default: their host fails)")
 	fs.BoolVar(&o.json, "json", false, "print the journal's records as JSON lines; everything else goes to standard error")
 	fs.Var((*list)(&o.allow), "allow", "let destinations lie in `DIR` as written; may be repeated")

@@ -121,3 +121,23 @@ func TestResumeStartsADeploymentWhereThereIsNone(t *testing.T) {
 	require.Zero(t, o.status, o)
 	require.Equal(t, "a", tree(t, filepath.Join(root, "host-1"))["srv/app/name"])
 }
+
+// A script may say -resume every time: what has ended is told, not done again.
+func TestResumeOfWhatHasEndedTellsHowItEnded(t *testing.T) {
+	root, a := t.TempDir(), sample(t, "a", nil)
+	args := []string{"-root", root, "-hosts", "1", "-resume", "-revision"}
+	require.Zero(t, start(t, append(args, a)...).status)
+	before := logged(t, root)
+	o := start(t, append(args, a)...)
+	require.Zero(t, o.status, o)
+	require.Contains(t, o.stdout, "Nothing to finish")
+	require.Contains(t, squeeze(o.stdout), "host-1 succeeded revision a")
+	require.Equal(t, before, logged(t, root))
+
+	broken := sample(t, "b", map[lifecycle.Event]string{"AfterInstall": "exit 1"})
+	for range 2 {
+		o = start(t, append(args, broken)...)
+		require.Equal(t, 1, o.status, o)
+		require.Contains(t, squeeze(o.stdout), "host-1 failed at AfterInstall succeeded revision a")
+	}
+}

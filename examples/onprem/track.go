@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
@@ -25,7 +24,6 @@ type tracker struct {
 	reader  journal.Reader
 	display display
 	states  map[string]*strategy.State
-	shown   []string // ids of the deployments seen, in order
 }
 
 func newTracker(r journal.Reader, d display) *tracker {
@@ -35,9 +33,6 @@ func newTracker(r journal.Reader, d display) *tracker {
 // observe is called by the engine with every record once it is durable.
 func (t *tracker) observe(rec lifecycle.Record) {
 	id := rec.Step.Deployment
-	if !slices.Contains(t.shown, id) {
-		t.shown = append(t.shown, id)
-	}
 	st := t.states[id]
 	switch {
 	case st == nil && rec.Seq > 1: // resumed: what came before is in the journal

@@ -145,16 +145,46 @@ func (w *world) deployment(src revision.Source, by strategy.Strategy) *cutover.D
 	}
 }
 
-// runOwn deploys the user's revision, or finishes what is unfinished.
+// runOwn deploys the user's revision. With -resume it finishes what is unfinished
+// instead; if that is nothing and the revision is what was deployed last, there is
+// nothing to do but to tell how that ended. So -resume may be said again and
+// again, whatever moment the last process was killed at.
 func (w *world) runOwn(ctx context.Context) (bool, error) {
 	d := w.deployment(w.opt.revision, nil)
-	if w.opt.resume {
-		res, err := w.resume(ctx, nil)
-		if !errors.Is(err, cutover.ErrNothingToResume) {
-			return w.conclude(res, err)
-		}
+	if !w.opt.resume {
+		return w.conclude(d.Run(ctx))
 	}
-	return w.conclude(d.Run(ctx))
+	res, err := w.resume(ctx, nil)
+	if !errors.Is(err, cutover.ErrNothingToResume) {
+		return w.conclude(res, err)
+	}
+	last, err := w.lastDeployment(ctx)
+	if err != nil {
+		return false, err
+	}
+	plan, err := d.Plan(ctx)
+	if err != nil {
+		return false, err
+	}
+	if last.Deployment == "" || last.Revision.Digest != plan.Revision.Digest {
+		return w.conclude(d.Run(ctx))
+	}
+	w.track.display.say("Nothing to finish: " + last.Deployment + " has deployed this revision. Leave out -resume to deploy it again.")
+	return w.conclude(d.Resume(ctx, last.Deployment))
+}
+
+// lastDeployment is the plan of the group's last deployment that was no rollback;
+// zero: there is none.
+func (w *world) lastDeployment(ctx context.Context) (strategy.Plan, error) {
+	ids, err := w.track.reader.Deployments(ctx)
+	if err != nil || len(ids) == 0 {
+		return strategy.Plan{}, err
+	}
+	last := w.track.state(ids[len(ids)-1]).Plan()
+	if last.RollbackOf != "" {
+		last = w.track.state(last.RollbackOf).Plan()
+	}
+	return last, nil
 }
 
 // resume finishes the unfinished deployment, with the plan and the revision that it
@@ -168,7 +198,11 @@ func (w *world) conclude(res *cutover.Result, err error) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	w.printOutcome(w.track.shown)
+	ids := []string{res.Deployment}
+	if res.Rollback != nil {
+		ids = append(ids, res.Rollback.Deployment)
+	}
+	w.printOutcome(ids)
 	return res.Status == strategy.DeploymentSucceeded, nil
 }
 
