@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode/utf8"
 )
 
 // Names in a State directory.
@@ -68,7 +71,7 @@ type booksHead struct {
 type books struct {
 	head    booksHead
 	records []*record // sorted by path
-	settled int64     // ctime of the list: what changed before is as recorded
+	settled int64     // ctime of the list: what changed before it is as recorded
 }
 
 // writeLines writes JSON lines with a checksum in the last one, synced, under a
@@ -166,6 +169,7 @@ func readBooks(path string) (*books, error) {
 		if err := json.Unmarshal(line, r); err != nil {
 			return err
 		}
+		r.Path, r.Link = disarm(r.Path), disarm(r.Link)
 		b.records = append(b.records, r)
 		return nil
 	})
@@ -187,7 +191,9 @@ func (b *books) write(path string) error {
 			return err
 		}
 		for _, r := range b.records {
-			if err := put(r); err != nil {
+			line := *r
+			line.Path, line.Link = armour(r.Path), armour(r.Link)
+			if err := put(&line); err != nil {
 				return err
 			}
 		}
@@ -226,4 +232,27 @@ func ownedItems(state string) ([]Item, error) {
 		})
 	}
 	return items, nil
+}
+
+// bytesMark starts a text that JSON could not hold. No path begins with it.
+const bytesMark = "\x00"
+
+// armour makes a path safe for JSON, which knows no bytes that are not UTF-8.
+func armour(path string) string {
+	if utf8.ValidString(path) {
+		return path
+	}
+	return bytesMark + base64.StdEncoding.EncodeToString([]byte(path))
+}
+
+func disarm(text string) string {
+	code, ok := strings.CutPrefix(text, bytesMark)
+	if !ok {
+		return text
+	}
+	path, err := base64.StdEncoding.DecodeString(code)
+	if err != nil {
+		return text // holds a NUL: no file has that name
+	}
+	return string(path)
 }

@@ -68,11 +68,15 @@ type rule struct {
 
 func (l *undoLog) write(path string) error {
 	return writeLines(path, func(put func(any) error) error {
-		if err := put(l); err != nil {
+		head := *l
+		head.Drops, head.Labels, head.Dropped = armourAll(l.Drops), armourRules(l.Labels), armourRules(l.Dropped)
+		if err := put(&head); err != nil {
 			return err
 		}
 		for _, o := range l.ops {
-			if err := put(o); err != nil {
+			line := *o
+			line.Dir, line.Name = armour(o.Dir), armour(o.Name)
+			if err := put(&line); err != nil {
 				return err
 			}
 		}
@@ -86,13 +90,38 @@ func readUndo(path string) (*undoLog, error) {
 	err := readLines(path, func(line []byte) error {
 		if first {
 			first = false
-			return json.Unmarshal(line, l)
+			err := json.Unmarshal(line, l)
+			for i := range l.Drops {
+				l.Drops[i] = disarm(l.Drops[i])
+			}
+			for _, rules := range [][]rule{l.Labels, l.Dropped} {
+				for i := range rules {
+					rules[i].Path = disarm(rules[i].Path)
+				}
+			}
+			return err
 		}
 		o := &op{}
+		err := json.Unmarshal(line, o)
+		o.Dir, o.Name = disarm(o.Dir), disarm(o.Name)
 		l.ops = append(l.ops, o)
-		return json.Unmarshal(line, o)
+		return err
 	})
 	return l, err
+}
+
+func armourAll(paths []string) (out []string) {
+	for _, p := range paths {
+		out = append(out, armour(p))
+	}
+	return out
+}
+
+func armourRules(rules []rule) (out []rule) {
+	for _, r := range rules {
+		out = append(out, rule{armour(r.Path), r.Label})
+	}
+	return out
 }
 
 // exists says what is at a name of d.

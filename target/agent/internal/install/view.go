@@ -67,7 +67,8 @@ func (v *view) note(format string, args ...any) {
 }
 
 // compare finds out whether a path is still what was installed. Size, time and inode
-// decide, and where the system says that it changed since, the digest does.
+// decide, and where the system says that it changed since the books were closed (or
+// within the same tick of its clock), the digest does.
 func (v *view) compare(c *claim, d *dir, name string, settled int64) {
 	st, err := d.lstat(name)
 	if err != nil {
@@ -86,7 +87,7 @@ func (v *view) compare(c *claim, d *dir, name string, settled int64) {
 		text, _ := d.readlink(name)
 		c.edited = text != c.Link
 		c.same = !c.edited && st.UID == c.UID && st.GID == c.GID
-	case st.Ino == c.Ino && st.Size == c.Size && st.Mtime == c.Mtime && st.Ctime <= settled:
+	case st.Ino == c.Ino && st.Size == c.Size && st.Mtime == c.Mtime && st.Ctime < settled:
 		c.same = meta
 	default:
 		c.edited = st.Size != c.Size || digestOf(d, name) != c.Digest
