@@ -22,8 +22,17 @@ type expected struct {
 
 var anything = []string{"*"}
 
-// expectations hold for the recorded cases that are marked as defects.
-var expectations = map[string]expectation{}
+// observed is what happened, in the form of an expectation.
+func observed(got *gotDeploy) expected {
+	e := expected{outcome: got.Outcome, failed: got.report.Failed, tree: outline(got.Tree), trace: got.Trace}
+	if got.report.Failure != nil {
+		e.code = string(got.report.Failure.Code)
+	}
+	for _, p := range got.Probes {
+		e.probes = append(e.probes, string(p.Result))
+	}
+	return e
+}
 
 func (e expectation) check(t *testing.T, _ *oracleRun, n int, got *gotDeploy) []diff {
 	t.Helper()

@@ -145,22 +145,20 @@ var stricter = []string{"DuplicateKey", "MultipleDocuments", "PathEscapes", "Bad
 // olderEvents take their scripts from an earlier revision.
 var olderEvents = []string{"BeforeBlockTraffic", "AfterBlockTraffic", "ApplicationStop", "BeforeAllowTraffic", "AfterAllowTraffic"}
 
-// explain removes the differences that rules account for.
-func (x *comparison) explain() {
-	if len(x.diffs) == 0 {
-		return
-	}
+// explain removes the differences that rules account for, and returns the reasons.
+func (x *comparison) explain() (reasons []string) {
 	for _, rule := range oracleRules {
-		if len(x.diffs) == 0 {
-			return
-		}
-		if !rule.when(x) {
+		if len(x.diffs) == 0 || !rule.when(x) {
 			continue
 		}
 		n := len(x.diffs)
 		x.diffs = slices.DeleteFunc(x.diffs, func(d diff) bool { return slices.Contains(rule.explains, d.what) })
-		x.parted = x.parted || rule.ends && len(x.diffs) < n
+		if len(x.diffs) < n {
+			reasons = append(reasons, rule.reason)
+			x.parted = x.parted || rule.ends
+		}
 	}
+	return reasons
 }
 
 func (x *comparison) code() lifecycle.Code {

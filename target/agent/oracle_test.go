@@ -89,6 +89,7 @@ func replay(t *testing.T, c *oracleCase) (verdict, why string) {
 		x.compare()
 		if len(x.diffs) > 0 {
 			verdict = "different"
+			t.Logf("deployment %d (%s) differs on purpose in %s", i+1, x.d.ID, whats(x.diffs))
 		}
 		switch {
 		case got.Outcome == "broken":
@@ -97,8 +98,11 @@ func replay(t *testing.T, c *oracleCase) (verdict, why string) {
 			x.diffs = expect.check(t, r, i, got)
 		case c.Defect != "":
 			x.diffs = nil
+			t.Logf("no expectation of ours; got %#v", observed(got))
 		default:
-			x.explain()
+			for _, reason := range x.explain() {
+				t.Log("since " + reason)
+			}
 		}
 		broke = broke || x.parted
 		for _, d := range x.diffs {
@@ -152,6 +156,14 @@ func (r *oracleRun) contained(t *testing.T) bool {
 
 // diff is one part of an outcome that is not as recorded.
 type diff struct{ what, want, got string }
+
+func whats(diffs []diff) string {
+	var out []string
+	for _, d := range diffs {
+		out = append(out, d.what)
+	}
+	return strings.Join(out, ", ")
+}
 
 // comparison holds one deployment against its recorded outcome.
 type comparison struct {
