@@ -47,6 +47,9 @@ func (d *dir) space() (bytes, block, files uint64, readOnly bool, err error) {
 	if os.Geteuid() == 0 {
 		free = st.Bfree
 	}
+	if st.Blocks == 0 {
+		return 1 << 62, uint64(st.Bsize), 1 << 62, false, nil // keeps no count, such as ramfs
+	}
 	files = st.Ffree
 	if st.Files == 0 {
 		files = 1 << 62 // made as needed

@@ -218,7 +218,7 @@ func ours(now stat, r *record, restored bool) bool {
 	if r == nil {
 		return restored
 	}
-	return now.Kind == r.Kind && now.Ino == r.Ino
+	return now.Kind == r.Kind && now.Ino == r.Ino && (now.Kind != kindFile || now.Size == r.Size && now.Mtime == r.Mtime)
 }
 
 func (m *meta) apply(d *dir) error {
