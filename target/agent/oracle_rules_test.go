@@ -3,7 +3,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -35,16 +34,24 @@ var oracleRules = []oracleRule{
 		explains: early, ends: true,
 	},
 	{
-		reason: "a script that is listed but missing is refused when the revision comes, also where the event with it does not come",
+		reason: "a listed script that is missing or cannot be run is refused when the revision comes, also where its event does not come",
 		when: func(x *comparison) bool {
-			return x.want.Outcome == "succeeded" && x.refusedEarly() && x.code() == lifecycle.ScriptMissing
+			return x.want.Outcome == "succeeded" && x.refusedEarly() && x.hasCode(lifecycle.ScriptMissing, lifecycle.ScriptNotExecutable)
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "a revision that cannot be installed is refused when it comes, also if Install never does",
+		when: func(x *comparison) bool {
+			return x.want.Outcome == "succeeded" && x.refusedEarly() && !slices.Contains(x.want.Events, "Install") &&
+				x.hasCode(lifecycle.AppSpecInvalid, lifecycle.RunAsInvalid, lifecycle.InstallRefused)
 		},
 		explains: everything, ends: true,
 	},
 	{
 		reason: "a refused or failed install leaves the files of the installed revision alone",
 		when: func(x *comparison) bool {
-			return x.want.Outcome == "failed" && x.got.Outcome == "failed" && deref(x.want.FailedEvent) == "Install" &&
+			return x.want.Outcome == "failed" && deref(x.want.FailedEvent) == "Install" &&
 				x.failedIn("Install", "DownloadBundle") && same(x.got.before, x.got.Tree)
 		},
 		explains: []string{"tree", "probes"},
@@ -59,10 +66,29 @@ var oracleRules = []oracleRule{
 		explains: []string{"trace"},
 	},
 	{
-		reason: "the AppSpec is read once, when the revision comes, and kept out of the reach of scripts and of accidents",
+		reason:   "scripts run in the folder of the revision, so what they write under relative paths is there",
+		when:     func(x *comparison) bool { return len(x.got.extra) > 0 },
+		explains: []string{"trace", "probes", "tree"},
+	},
+	{
+		reason: "the AppSpec is read once, when the revision comes, and kept out of the reach of scripts",
+		when: func(x *comparison) bool {
+			return x.got.specEdited
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "the AppSpec of the installed revision is kept as it was read, whatever becomes of its folder",
 		when: func(x *comparison) bool {
 			return x.want.Error != nil && slices.Contains([]string{"appspec_invalid", "appspec_yaml", "appspec_missing"}, x.want.Error.Kind) &&
-				(slices.Contains(olderEvents, deref(x.want.FailedEvent)) || x.got.edited) && x.got.Outcome == "succeeded"
+				slices.Contains(olderEvents, deref(x.want.FailedEvent)) && x.n > 0 && x.got.Outcome == "succeeded"
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "the usual names of an AppSpec count for every event, not only for Install",
+		when: func(x *comparison) bool {
+			return x.want.Error != nil && x.want.Error.Kind == "appspec_missing" && x.got.Outcome == "succeeded" && x.n == 0
 		},
 		explains: everything, ends: true,
 	},
@@ -75,10 +101,31 @@ var oracleRules = []oracleRule{
 		explains: everything, ends: true,
 	},
 	{
+		reason: "what a child prints seconds after its script has ended is not waited for",
+		when: func(x *comparison) bool {
+			return x.want.Outcome == "succeeded" && x.got.Outcome == "succeeded" && x.noted(lifecycle.OutputsLeftOpen)
+		},
+		explains: []string{"script_log", "trace", "probes"},
+	},
+	{
+		reason: "what a failed script has left running is ended",
+		when: func(x *comparison) bool {
+			return x.hasCode(lifecycle.ScriptFailed, lifecycle.ScriptTimedOut) && x.sameKind() && x.endedMore()
+		},
+		explains: []string{"probes"},
+	},
+	{
+		reason: "what a script left running when the agent died is ended by the next step",
+		when: func(x *comparison) bool {
+			return x.n > 0 && x.c.Want[x.n-1].Outcome == "crashed" && x.noted(lifecycle.Interrupted)
+		},
+		explains: []string{"trace", "probes", "script_log"},
+	},
+	{
 		reason: "accounts are looked up before the first event",
 		when: func(x *comparison) bool {
 			return x.want.Error != nil && x.want.Error.Kind == "script_exit" && x.want.Error.ExitStatus != nil && *x.want.Error.ExitStatus == 1 &&
-				x.code() == lifecycle.RunAsInvalid && deref(x.want.Error.Script) == deref(x.got.Error.Script)
+				x.hasCode(lifecycle.RunAsInvalid) && deref(x.want.Error.Script) == deref(x.got.Error.Script)
 		},
 		explains: early, ends: true,
 	},
@@ -94,9 +141,16 @@ var oracleRules = []oracleRule{
 		explains: []string{"tree"},
 	},
 	{
-		reason: "an archive with members that lead out is refused as a whole",
+		reason: "an archive with members that lead out, or that two tools would unpack differently, is refused as a whole",
 		when: func(x *comparison) bool {
-			return x.d.Type != "directory" && x.want.Outcome == "succeeded" && x.failedIn("DownloadBundle") && x.hasProblem("MemberPath", "LinkEscapes")
+			return x.d.Type != "directory" && x.want.Outcome == "succeeded" && x.failedIn("DownloadBundle") && x.hasProblem(hostile...)
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "archives are recognised by their content, whatever they are called",
+		when: func(x *comparison) bool {
+			return x.d.Type != "directory" && x.want.Error != nil && x.want.Error.Kind == "unpack_failed" && x.got.Outcome == "succeeded"
 		},
 		explains: everything, ends: true,
 	},
@@ -108,9 +162,40 @@ var oracleRules = []oracleRule{
 		explains: everything, ends: true,
 	},
 	{
+		reason: "nothing is installed outside of the host's root, through links, or over files of another group, whatever the file-exists behaviour",
+		when: func(x *comparison) bool {
+			return x.want.Outcome == "succeeded" && x.got.Outcome == "failed" && x.hasProblem("DestinationEscapes", "OwnedByOther", "Protected", "SourceEscapes", "BadPath")
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "a foreign file that OVERWRITE has replaced comes back when its path is no longer installed",
+		when: func(x *comparison) bool {
+			more, less := treeDiff(x.want.Tree, x.got.Tree)
+			return x.overwrote() && len(more) > 0 && len(less) == 0 && !slices.ContainsFunc(more, func(e treeEntry) bool { return !x.wasBefore(e) })
+		},
+		explains: []string{"tree"},
+	},
+	{
+		reason: "a directory that was installed stays known as such while foreign files keep it, and goes when it is empty",
+		when: func(x *comparison) bool {
+			more, less := treeDiff(x.want.Tree, x.got.Tree)
+			return len(more) == 0 && len(less) > 0 && !slices.ContainsFunc(less, func(e treeEntry) bool { return e.Type != "dir" || !x.madeBefore(e) })
+		},
+		explains: []string{"tree"},
+	},
+	{
+		reason: "a directory that a destination only passes through on its way to a .. is not made",
+		when: func(x *comparison) bool {
+			more, less := treeDiff(x.want.Tree, x.got.Tree)
+			return len(more) == 0 && len(less) > 0 && x.upwards() && !slices.ContainsFunc(less, func(e treeEntry) bool { return e.Type != "dir" })
+		},
+		explains: []string{"tree"},
+	},
+	{
 		reason: "an AppSpec is refused for what would silently not count, leave the revision, or fail later (appspec.Code lists these)",
 		when: func(x *comparison) bool {
-			return x.refusedEarly() && x.code() == lifecycle.AppSpecInvalid && x.hasProblem(stricter...)
+			return x.refusedEarly() && x.hasCode(lifecycle.AppSpecInvalid) && x.hasProblem(stricter...)
 		},
 		explains: everything, ends: true,
 	},
@@ -125,9 +210,9 @@ var oracleRules = []oracleRule{
 		explains: everything, ends: true,
 	},
 	{
-		reason: "a deployment whose folder is downloaded twice keeps it",
+		reason: "a revision that is downloaded twice in one deployment is simply there",
 		when: func(x *comparison) bool {
-			return x.want.Error != nil && x.want.Error.Kind == "bundle_already_linked"
+			return strings.Count(" "+strings.Join(x.d.Events, " ")+" ", " DownloadBundle ") > 1 || x.reused()
 		},
 		explains: everything, ends: true,
 	},
@@ -137,6 +222,10 @@ var oracleRules = []oracleRule{
 		explains: everything,
 	},
 }
+
+// hostile are the reasons to refuse an archive that the agent unpacks.
+var hostile = []string{"MemberPath", "LinkEscapes", "MemberName", "MemberType", "DuplicateMember", "ZipAmbiguous", "ZipUnsupported",
+	"SparseNotAllowed", "ArchiveBomb", "ArchiveCorrupt", "ArchiveKind"}
 
 // stricter are the codes of what the agent's reader accepts and ours refuses.
 var stricter = []string{"DuplicateKey", "MultipleDocuments", "PathEscapes", "BadPath", "Type", "UnknownOwner", "RunAs",
@@ -161,11 +250,9 @@ func (x *comparison) explain() (reasons []string) {
 	return reasons
 }
 
-func (x *comparison) code() lifecycle.Code {
-	if x.got.report.Failure == nil {
-		return ""
-	}
-	return x.got.report.Failure.Code
+func (x *comparison) hasCode(codes ...lifecycle.Code) bool {
+	f := x.got.report.Failure
+	return f != nil && slices.Contains(codes, f.Code)
 }
 
 func (x *comparison) failedIn(events ...string) bool {
@@ -245,42 +332,4 @@ func kindOfFailure(rep childReport) string {
 		return "appspec_invalid"
 	}
 	return string(f.Code)
-}
-
-func same(a, b any) bool {
-	x, _ := json.Marshal(a)
-	y, _ := json.Marshal(b)
-	return string(x) == string(y)
-}
-
-// onlyLines reports whether all lines that differ satisfy ok.
-func onlyLines(want, got []string, ok func(w, g string) bool) bool {
-	if len(want) != len(got) {
-		return false
-	}
-	for i := range want {
-		if want[i] != got[i] && !ok(want[i], got[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func onlyTree(want, got []treeEntry, ok func(w, g treeEntry) bool) bool {
-	if len(want) != len(got) {
-		return false
-	}
-	for i := range want {
-		if !same(want[i], got[i]) && !ok(want[i], got[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func withoutSpecial(mode string) string {
-	if len(mode) == 4 {
-		return "0" + mode[1:]
-	}
-	return mode
 }

@@ -41,9 +41,10 @@ type gotDeploy struct {
 	oracleOutcome
 	report childReport
 	before []treeEntry // destination before the deployment
-	files  []string    // of the folder that was deployed, as it is afterwards
-	edited bool        // scripts changed the revision on the host
 	notes  []lifecycle.Note
+
+	extra      []string // what scripts have added to the revision's folder
+	specEdited bool     // scripts have changed the AppSpec there
 }
 
 func (r *oracleRun) fill(s string) string {
@@ -78,6 +79,7 @@ func (r *oracleRun) deploy(t *testing.T, n int) *gotDeploy {
 	got.Tree = r.tree(t, filepath.Join(r.root, "dest"))
 	r.state(t, d, got)
 	got.ScriptLog = r.scriptLog(d, r.c.Want[n].ScriptLog)
+	r.lookIn(d, got)
 	got.Probes = r.ops(t, d.After)
 	return got
 }
@@ -279,9 +281,6 @@ func (r *oracleRun) state(t *testing.T, d oracleDeploy, got *gotDeploy) {
 	got.State.Archives = []string{}
 	for _, e := range list {
 		got.State.Archives = append(got.State.Archives, e.Name())
-	}
-	for _, n := range got.notes {
-		got.edited = got.edited || n.Code == lifecycle.DigestMismatch
 	}
 }
 

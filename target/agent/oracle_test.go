@@ -83,9 +83,11 @@ func replay(t *testing.T, c *oracleCase) (verdict, why string) {
 	verdict = "same"
 	expect, ours := expectations[c.Name]
 	var broke bool
+	var earlier []*gotDeploy
 	for i := range c.Deployments {
 		got := r.deploy(t, i)
-		x := &comparison{c: c, d: c.Deployments[i], n: i, want: c.Want[i], got: got, after: broke}
+		x := &comparison{c: c, d: c.Deployments[i], n: i, want: c.Want[i], got: got, after: broke, earlier: earlier}
+		earlier = append(earlier, got)
 		x.compare()
 		if len(x.diffs) > 0 {
 			verdict = "different"
@@ -174,7 +176,9 @@ type comparison struct {
 	got    *gotDeploy
 	after  bool // an earlier deployment of the case differed on purpose
 	parted bool
-	diffs  []diff
+
+	earlier []*gotDeploy
+	diffs   []diff
 }
 
 func (x *comparison) compare() {

@@ -1,0 +1,167 @@
+//go:build unix
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cutover-deploy/cutover/revision"
+)
+
+// Facts about a deployment that rules ask for.
+
+// overwrote reports whether a deployment of the case, up to this one, was allowed
+// to replace foreign files.
+func (x *comparison) overwrote() bool {
+	for i := range x.n + 1 {
+		if strings.EqualFold(x.c.Deployments[i].FileExists, "OVERWRITE") || strings.Contains(x.specText(i), "OVERWRITE") {
+			return true
+		}
+	}
+	return false
+}
+
+// wasBefore reports whether e was there, as it is, before some deployment.
+func (x *comparison) wasBefore(e treeEntry) bool {
+	return slices.ContainsFunc(x.earlier, func(g *gotDeploy) bool {
+		return slices.ContainsFunc(g.before, func(b treeEntry) bool { return same(b, e) })
+	})
+}
+
+// madeBefore reports whether an earlier deployment made the path.
+func (x *comparison) madeBefore(e treeEntry) bool {
+	at := func(list []treeEntry) bool {
+		return slices.ContainsFunc(list, func(b treeEntry) bool { return b.Path == e.Path })
+	}
+	return slices.ContainsFunc(x.earlier, func(g *gotDeploy) bool { return !at(g.before) && at(g.Tree) })
+}
+
+// upwards reports whether a destination has a .. in it.
+func (x *comparison) upwards() bool {
+	for _, line := range strings.Split(x.specText(x.n), "\n") {
+		if strings.Contains(line, "destination") && strings.Contains(line, "..") {
+			return true
+		}
+	}
+	return false
+}
+
+// specText is the AppSpec of deployment i, if its bundle is a folder.
+func (x *comparison) specText(i int) string {
+	data, _ := os.ReadFile(filepath.Join(x.c.dir, x.c.Deployments[i].Bundle, "appspec.yml"))
+	return string(data)
+}
+
+// reused reports whether the id of the deployment was used before in the case.
+func (x *comparison) reused() bool {
+	for i := range x.n {
+		if x.c.Deployments[i].ID == x.d.ID && x.c.Deployments[i].Group == x.d.Group {
+			return true
+		}
+	}
+	return false
+}
+
+// endedMore reports whether all probes that differ are of processes that live on
+// with the agent and not with us.
+func (x *comparison) endedMore() bool {
+	if len(x.want.Probes) != len(x.got.Probes) {
+		return false
+	}
+	for i, w := range x.want.Probes {
+		g := x.got.Probes[i]
+		if same(w, g) {
+			continue
+		}
+		if w.Op != "probe_pid" || string(w.Result) != "true" || string(g.Result) != "false" {
+			return false
+		}
+	}
+	return true
+}
+
+// lookIn notes what scripts have made of the revision's folder.
+func (r *oracleRun) lookIn(d oracleDeploy, got *gotDeploy) {
+	dir := filepath.Join(r.root, "agent", part(d.Group), part(d.ID))
+	rel, err := readRelease(dir)
+	if err != nil {
+		return
+	}
+	m, err := readManifest(filepath.Join(dir, manifestFile))
+	if err != nil {
+		return
+	}
+	now, err := revision.Dir(filepath.Join(dir, archiveDir)).Open(context.Background(), "")
+	if err != nil {
+		return
+	}
+	for _, e := range now.Manifest.Entries {
+		if m.Find(e.Path) == nil {
+			got.extra = append(got.extra, e.Path)
+		}
+	}
+	was, is := m.Find(rel.AppSpec), now.Manifest.Find(rel.AppSpec)
+	got.specEdited = is == nil || was != nil && was.Digest != is.Digest
+}
+
+func same(a, b any) bool {
+	x, _ := json.Marshal(a)
+	y, _ := json.Marshal(b)
+	return string(x) == string(y)
+}
+
+// onlyLines reports whether all lines that differ satisfy ok.
+func onlyLines(want, got []string, ok func(w, g string) bool) bool {
+	if len(want) != len(got) {
+		return false
+	}
+	for i := range want {
+		if want[i] != got[i] && !ok(want[i], got[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func onlyTree(want, got []treeEntry, ok func(w, g treeEntry) bool) bool {
+	if len(want) != len(got) {
+		return false
+	}
+	for i := range want {
+		if !same(want[i], got[i]) && !ok(want[i], got[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func withoutSpecial(mode string) string {
+	if len(mode) == 4 {
+		return "0" + mode[1:]
+	}
+	return mode
+}
+
+// treeDiff lists what got has and want lacks, and the other way round. Entries
+// that are in both, but differ, are in both lists.
+func treeDiff(want, got []treeEntry) (more, less []treeEntry) {
+	in := func(list []treeEntry, e treeEntry) bool {
+		return slices.ContainsFunc(list, func(o treeEntry) bool { return same(o, e) })
+	}
+	for _, e := range got {
+		if !in(want, e) {
+			more = append(more, e)
+		}
+	}
+	for _, e := range want {
+		if !in(got, e) {
+			less = append(less, e)
+		}
+	}
+	return more, less
+}
