@@ -34,6 +34,7 @@ const (
 
 	HealthConstraints        Code = "HealthConstraints"        // too many units failed (HEALTH_CONSTRAINTS)
 	HealthConstraintsInvalid Code = "HealthConstraintsInvalid" // minimum healthy cannot be met (HEALTH_CONSTRAINTS_INVALID)
+	StrategyInvalid          Code = "StrategyInvalid"          // the strategy's own numbers make no sense
 	NoUnits                  Code = "NoUnits"                  // nothing to deploy to (NO_INSTANCES)
 	ManualStop               Code = "ManualStop"               // somebody stopped it (MANUAL_STOP)
 	AlarmActive              Code = "AlarmActive"              // an alarm fired (ALARM_ACTIVE)

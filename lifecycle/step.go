@@ -10,11 +10,21 @@ import (
 // Weight is a share of traffic in percent, 0 to 100.
 type Weight int
 
+// Role is the part a unit plays in a blue/green deployment.
+type Role string
+
+// The roles. In-place deployments have none.
+const (
+	OriginalRole    Role = "original"    // serves now
+	ReplacementRole Role = "replacement" // is to serve
+)
+
 // Unit is the smallest thing a deployment changes: a host, an ECS task set, a
 // Lambda version behind an alias.
 type Unit struct {
 	ID   string `json:"id"`             // unique in its group, stable between deployments
 	Zone string `json:"zone,omitempty"` // availability zone; empty: none
+	Role Role   `json:"role,omitempty"` // in blue/green, ECS and Lambda deployments; empty: in-place
 
 	// Healthy says that the last deployment to the unit succeeded (CodeDeploy's
 	// meaning; load balancer checks play no part). The engine fills it in from

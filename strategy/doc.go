@@ -1,8 +1,11 @@
 // Package strategy decides what a deployment does, and does nothing itself.
 //
 // A [Strategy] makes a [Plan]: ordered stages of units that walk lifecycle events
-// at a [Pace]. Start with [AllAtOnce], [HalfAtATime], [OneAtATime], [Percent],
-// [Count], or [Parse] a name. A plan is pure data: print it, store it, compare it.
+// at a [Pace], each with a [Hold] after it. Start with [AllAtOnce], [HalfAtATime],
+// [OneAtATime], [Percent] or [Count] for hosts in place, with zones and waves by
+// [InPlace]; with [BlueGreen] for hosts behind a load balancer; with [ECS] and
+// [Lambda] and a [Canary] or [Linear] shift of traffic; or [Parse] a name. A plan is
+// pure data: print it, store it, compare it, and ask [Simulate] what it will do.
 //
 // A [State] is the fold of a deployment's records, by [State.Apply] and by nothing
 // else. [Next] looks at a state and the time and says what to note, what to start

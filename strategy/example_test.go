@@ -39,5 +39,5 @@ func ExampleParse() {
 	// half <nil>
 	// 25% <nil>
 	// CodeDeployDefault.OneAtATime <nil>
-	// most strategy "most" is unknown: want one of CodeDeployDefault.AllAtOnce, CodeDeployDefault.HalfAtATime, CodeDeployDefault.OneAtATime, all, half, one, N% or count:N
+	// most strategy "most" is unknown: want all, half, one, a percentage such as 25%, a number such as count:3, or a name of CodeDeploy's such as CodeDeployDefault.OneAtATime
 }

@@ -4,47 +4,32 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
-	"github.com/cutover-deploy/cutover/revision"
 )
-
-// Strategy makes plans. It is pure: same input, same plan.
-type Strategy interface {
-	// Plan refuses what cannot be carried out, with the arithmetic, before
-	// anything is touched: a [*lifecycle.Error] with code NoUnits or
-	// HealthConstraintsInvalid.
-	Plan(in Input) (Plan, error)
-}
-
-// Input is what a plan is made from.
-type Input struct {
-	Deployment string
-	Group      string
-	Revision   revision.Revision
-	LastGood   *revision.Revision // of the group; nil: none
-	Units      []lifecycle.Unit   // the whole group, Healthy and Revision filled in
-	Balanced   bool               // a load balancer sends the units their traffic
-
-	// RollbackOf is the deployment to roll back; empty: go forward. Only units
-	// named in Touched are deployed to then; nil: all.
-	RollbackOf string
-	Touched    []string
-	Overrides  []string
-}
-
-// Minimum is CodeDeploy's rule of minimum healthy hosts.
-type Minimum struct {
-	Percent int // FLEET_PERCENT, 0 to 99
-	Count   int // HOST_COUNT; used when Percent is 0
-	single  bool
-}
 
 // InPlace updates hosts where they are, unhealthy ones first, and keeps a minimum
 // of them healthy.
 type InPlace struct {
 	Name    string // shown in the plan; empty: said by Minimum
 	Minimum Minimum
+	// Zonal does one zone after the other. Nil: zones play no part. The rollback
+	// of a zonal deployment is not zonal, as in CodeDeploy.
+	Zonal *Zonal
+	// Waves names units that go together, wave after wave, in place of CodeDeploy's
+	// order. Units that no wave names go last. Not together with Zonal.
+	Waves [][]string
+	// WaveHold is the wait between two waves. Zero: none.
+	WaveHold Wait
+}
+
+// Zonal is CodeDeploy's zonal configuration.
+type Zonal struct {
+	Minimum      Minimum       // per zone (minimumHealthyHostsPerZone); zero: none
+	Monitor      time.Duration // wait after every zone but the last; zero: none
+	FirstMonitor time.Duration // wait after the first zone; zero: Monitor
+	Order        []string      // of zones; those not named follow in the order in which they are found
 }
 
 // AllAtOnce is CodeDeployDefault.AllAtOnce: no minimum; one success is enough.
@@ -62,112 +47,133 @@ func OneAtATime() InPlace {
 }
 
 // Percent keeps at least percent of the hosts healthy, rounded up, 0 to 99.
-func Percent(percent int) InPlace {
-	return InPlace{Minimum: Minimum{Percent: percent}}
-}
+func Percent(percent int) InPlace { return InPlace{Minimum: Minimum{Percent: percent}} }
 
 // Count keeps at least n hosts healthy.
 func Count(n int) InPlace { return InPlace{Minimum: Minimum{Count: n}} }
 
-// Pace turns the rule into numbers for a group of n units, once, at the start, as
-// CodeDeploy does. A minimum that leaves no unit free is refused.
-func (m Minimum) Pace(n int) (Pace, Rule, error) {
-	switch {
-	case n == 0:
-		return Pace{}, Rule{}, refuse(lifecycle.NoUnits, "there is nothing to deploy to: the target has no units")
-	case m.Percent < 0 || m.Percent > 99:
-		return Pace{}, Rule{}, refuse(lifecycle.HealthConstraintsInvalid, "minimum healthy is %d %%: want 0 to 99", m.Percent)
-	case m.Count < 0:
-		return Pace{}, Rule{}, refuse(lifecycle.HealthConstraintsInvalid, "minimum healthy is %d hosts: want 0 or more", m.Count)
-	case m.single:
-		text := fmt.Sprintf("one at a time: %d of %d stay healthy", n-1, n)
-		return Pace{MinHealthy: n - 1, Limit: 1, FailFirst: true}, Rule{text, "CodeDeploy: MOST_CONCURRENCY 1"}, nil
-	}
-	least, text, source := m.Count, fmt.Sprintf("at least %d of %d stay healthy", m.Count, n), "CodeDeploy: HOST_COUNT"
-	if m.Percent > 0 {
-		least = (n*m.Percent + 99) / 100
-		text = fmt.Sprintf("%d %% of %d, rounded up: at least %d stay healthy", m.Percent, n, least)
-		source = "CodeDeploy: FLEET_PERCENT"
-	}
-	if least >= n {
-		return Pace{}, Rule{}, refuse(lifecycle.HealthConstraintsInvalid,
-			"%s, so none of the %d may be taken out of service; lower the minimum, add hosts, or deploy one at a time", text, n)
-	}
-	return Pace{MinHealthy: least, Limit: n - least}, Rule{text + fmt.Sprintf(", up to %d at once", n-least), source}, nil
-}
-
-// String names the rule, as [Parse] reads it.
-func (m Minimum) String() string {
-	switch {
-	case m.single:
-		return "one"
-	case m.Percent > 0:
-		return fmt.Sprintf("%d%%", m.Percent)
-	case m.Count > 0:
-		return fmt.Sprintf("count:%d", m.Count)
-	default:
-		return "all"
-	}
-}
-
-// Plan makes a plan of one stage.
+// Plan makes a plan of one stage, or one per zone or wave.
 func (s InPlace) Plan(in Input) (Plan, error) {
 	pace, rule, err := s.Minimum.Pace(len(in.Units))
 	if err != nil {
 		return Plan{}, err
 	}
+	if s.Zonal != nil && len(s.Waves) > 0 {
+		return Plan{}, refuse(lifecycle.StrategyInvalid, "a deployment goes by zones or by waves, not both: drop Zonal or Waves")
+	}
+	p := in.plan(cmp.Or(s.Name, s.Minimum.String()))
 	walk, why := lifecycle.InPlace, Rule{"no load balancer: no traffic events", "CodeDeploy: lifecycle event availability"}
 	if in.Balanced {
 		walk, why = lifecycle.InPlaceBalanced, Rule{"behind a load balancer: traffic is blocked first and allowed last", why.Source}
 	}
-	p := Plan{
-		Deployment: in.Deployment, Group: in.Group, Revision: in.Revision, LastGood: in.LastGood,
-		RollbackOf: in.RollbackOf, Strategy: s.name(), Units: in.Units, Overrides: in.Overrides,
-		Rules: []Rule{rule, why,
-			{"order: unhealthy units, then unknown, old and current revision", "CodeDeploy: instance health"}},
-	}
-	if in.RollbackOf != "" {
+	p.Rules = []Rule{rule, why, {"order: unhealthy units, then unknown, old and current revision", "CodeDeploy: instance health"}}
+	fleet := Stage{Name: "fleet", Walk: walk, Units: p.order(in), Moves: moves(walk.Events()...), Pace: pace}
+	switch {
+	case len(fleet.Units) == 0:
+		return Plan{}, refuse(lifecycle.NoUnits, "there is nothing to deploy to: %s", nobody(in.Units))
+	case in.RollbackOf != "":
 		p.Rules = append(p.Rules, Rule{fmt.Sprintf("only the %d units that %s touched", len(in.Touched), in.RollbackOf), "cutover: a rollback leaves the rest alone"})
+		p.Stages = []Stage{fleet}
+	case s.Zonal != nil:
+		err = s.zones(&p, fleet)
+	case len(s.Waves) > 0:
+		err = s.waves(&p, fleet)
+	default:
+		p.Stages = []Stage{fleet}
 	}
-	p.Stages = []Stage{{Name: "fleet", Walk: walk, Units: p.order(in.Touched), Moves: moves(walk), Pace: pace}}
-	if len(p.Stages[0].Units) == 0 {
-		return Plan{}, refuse(lifecycle.NoUnits, "there is nothing to deploy to: %s", lostAll(in.Units))
+	if err != nil {
+		return Plan{}, err
 	}
 	return p, p.check()
 }
 
-func (s InPlace) name() string {
-	if s.Name != "" {
-		return s.Name
+// zones splits the fleet into a stage per zone. A zone's batch is the smaller of
+// what the fleet and what the zone can spare.
+func (s InPlace) zones(p *Plan, fleet Stage) error {
+	if err := s.Zonal.Minimum.valid(); err != nil {
+		return err
 	}
-	return s.Minimum.String()
+	size, of := map[string]int{}, make(map[string]string, len(p.Units))
+	order := slices.Clone(s.Zonal.Order)
+	for _, u := range p.Units {
+		size[u.Zone]++
+		of[u.ID] = u.Zone
+		if !slices.Contains(order, u.Zone) {
+			order = append(order, u.Zone)
+		}
+	}
+	for _, zone := range order {
+		units := slices.DeleteFunc(slices.Clone(fleet.Units), func(id string) bool { return of[id] != zone })
+		if len(units) == 0 {
+			continue
+		}
+		least := s.Zonal.Minimum.Least(size[zone])
+		if least >= size[zone] {
+			return refuse(lifecycle.HealthConstraintsInvalid, "zone %q: %s, so none may be taken out of service; lower the minimum per zone",
+				zone, s.Zonal.Minimum.rule(size[zone], least).Text)
+		}
+		stage := fleet
+		stage.Name, stage.Zone, stage.Units, stage.Pace.StageMin = "zone "+zone, zone, units, least
+		stage.Pace.Limit = min(fleet.Pace.Limit, size[zone]-least)
+		stage.Hold = Wait{For: s.Zonal.Monitor}.hold("monitor")
+		if len(p.Stages) == 0 && s.Zonal.FirstMonitor > 0 {
+			stage.Hold = Wait{For: s.Zonal.FirstMonitor}.hold("monitor")
+		}
+		p.Rules = append(p.Rules, Rule{fmt.Sprintf("zone %s: up to min(%d, %d-%d) = %d of %d at once",
+			zone, fleet.Pace.Limit, size[zone], least, stage.Pace.Limit, size[zone]), "CodeDeploy: zonal configuration"})
+		p.Stages = append(p.Stages, stage)
+	}
+	p.Stages[len(p.Stages)-1].Hold = Hold{} // nothing comes after it
+	return nil
 }
 
-func lostAll(units []lifecycle.Unit) string {
+// waves splits the fleet into the stages that the user named.
+func (s InPlace) waves(p *Plan, fleet Stage) error {
+	left := map[string]bool{}
+	for _, id := range fleet.Units {
+		left[id] = true
+	}
+	known := make(map[string]bool, len(p.Units))
+	for _, u := range p.Units {
+		known[u.ID] = true
+	}
+	add := func(name string, units []string) {
+		if len(units) > 0 {
+			stage := fleet
+			stage.Name, stage.Units, stage.Hold = name, units, s.WaveHold.hold("wave")
+			p.Stages = append(p.Stages, stage)
+		}
+	}
+	for i, wave := range s.Waves {
+		var units []string
+		for _, id := range wave {
+			if !known[id] {
+				return refuse(lifecycle.StrategyInvalid, "wave %d names unit %q, which the target does not have", i+1, id)
+			}
+			if left[id] {
+				units = append(units, id)
+				delete(left, id)
+			}
+		}
+		add(fmt.Sprintf("wave %d", i+1), units)
+	}
+	add("the rest", slices.DeleteFunc(slices.Clone(fleet.Units), func(id string) bool { return !left[id] }))
+	p.Stages[len(p.Stages)-1].Hold = Hold{}
+	p.Rules = append(p.Rules, Rule{fmt.Sprintf("%d waves in the order given", len(p.Stages)), "cutover: InPlace.Waves"})
+	return nil
+}
+
+func nobody(units []lifecycle.Unit) string {
 	if len(units) > 0 && units[0].Lost != "" {
 		return fmt.Sprintf("none of %d units can be reached (%s: %s)", len(units), units[0].ID, units[0].Lost)
 	}
 	return "no unit was touched"
 }
 
-// moves gives a walk's events the weights that hosts have: nothing after traffic
-// is blocked, everything after it is allowed.
-func moves(w lifecycle.Walk) []Move {
-	var out []Move
-	for _, e := range w.Events() {
-		m := Move{Event: e}
-		if e == lifecycle.AllowTraffic {
-			m.Weight = 100
-		}
-		out = append(out, m)
-	}
-	return out
-}
-
 // order sorts the units that a stage starts: unhealthy, unknown, old, current.
-// Units that cannot be reached are left out. Only those in touched count, if it
-// is not nil.
-func (p Plan) order(touched []string) []string {
+// Units that cannot be reached are left out, and those that a rollback leaves
+// alone.
+func (p Plan) order(in Input) []string {
 	rank := func(u lifecycle.Unit) int {
 		switch {
 		case !u.Healthy:
@@ -182,13 +188,13 @@ func (p Plan) order(touched []string) []string {
 	}
 	units := slices.Clone(p.Units)
 	slices.SortStableFunc(units, func(a, b lifecycle.Unit) int { return cmp.Compare(rank(a), rank(b)) })
-	in := make(map[string]bool, len(touched))
-	for _, id := range touched {
-		in[id] = true
+	touched := make(map[string]bool, len(in.Touched))
+	for _, id := range in.Touched {
+		touched[id] = true
 	}
 	ids := make([]string, 0, len(units))
 	for _, u := range units {
-		if u.Lost == "" && (touched == nil || in[u.ID]) {
+		if u.Lost == "" && (in.Touched == nil || touched[u.ID]) {
 			ids = append(ids, u.ID)
 		}
 	}

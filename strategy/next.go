@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -80,17 +81,33 @@ func (s *State) entering(stage Stage) []lifecycle.Step {
 	return steps
 }
 
+// stageDone leaves the stage, after its hold if it has one.
 func (s *State) stageDone(stage Stage, now time.Time) Decision {
-	switch {
-	case stage.Hold <= 0:
-		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.Released, Step: s.here()}}}
-	case s.held.IsZero():
-		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.Held, Step: s.here()}}}
-	case now.Before(s.held.Add(stage.Hold)):
-		return Decision{Wake: s.held.Add(stage.Hold)}
-	default:
-		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.Released, Step: s.here()}}}
+	note := func(kind lifecycle.Kind) Decision {
+		return Decision{Note: []lifecycle.Record{{Kind: kind, Step: s.here()}}}
 	}
+	until := s.held.Add(stage.Hold.For)
+	switch {
+	case stage.Hold.Name == "":
+		return note(lifecycle.Released)
+	case s.held.IsZero():
+		return note(lifecycle.Held)
+	case stage.Hold.For == 0:
+		return Decision{} // until somebody says Continue
+	case now.Before(until):
+		return Decision{Wake: until}
+	case stage.Hold.StopOnExpiry:
+		d := note(lifecycle.Stopped)
+		d.Note[0].Data = marshal(Stop{Reason: fmt.Sprintf("nobody said continue within %s (%s)", stage.Hold.For, stage.Hold.Name)})
+		return d
+	default:
+		return note(lifecycle.Released)
+	}
+}
+
+func marshal(s Stop) json.RawMessage {
+	data, _ := json.Marshal(s) // plain fields always marshal
+	return data
 }
 
 // nextStopped lets steps that run come to their end, starts nothing, and writes

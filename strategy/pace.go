@@ -5,20 +5,32 @@ import "fmt"
 // Pace says how many units of a stage may be out of service at once, and whether
 // the stage can still succeed. It follows CodeDeploy's minimum healthy hosts.
 type Pace struct {
-	MinHealthy int `json:"minHealthy"` // units of the whole group that must stay, or become, healthy
-	Limit      int `json:"limit"`      // most units in progress at once; at least 1
+	MinHealthy int `json:"minHealthy"`         // units of the group, or of the stage's role, that must stay, or become, healthy
+	StageMin   int `json:"stageMin,omitempty"` // the same of the stage's own units (CodeDeploy: minimumHealthyHostsPerZone)
+	Limit      int `json:"limit"`              // most units in progress at once; at least 1
 	// FailFirst ends the stage at the first failure while units are left, also
 	// where those were unhealthy before (CodeDeployDefault.OneAtATime).
 	FailFirst bool `json:"failFirst,omitempty"`
+	// All needs every unit of the stage to succeed.
+	All bool `json:"all,omitempty"`
 }
 
 // String says the pace in words.
 func (p Pace) String() string {
-	return fmt.Sprintf("at most %d at once, at least %d healthy", p.Limit, p.MinHealthy)
+	s := fmt.Sprintf("at most %d at once", p.Limit)
+	switch {
+	case p.All:
+		return s + ", all must succeed"
+	case p.StageMin > 0:
+		return s + fmt.Sprintf(", at least %d healthy, %d of this stage", p.MinHealthy, p.StageMin)
+	default:
+		return s + fmt.Sprintf(", at least %d healthy", p.MinHealthy)
+	}
 }
 
-// Counts is how a group stands in the middle of a stage. Every unit of the group
-// is counted once among Healthy, InProgress, PendingUnhealthy and Failed.
+// Counts is how a group, or the part of it with the stage's role, stands in the
+// middle of a stage. Every unit is counted once among Healthy, InProgress,
+// PendingUnhealthy and Failed.
 type Counts struct {
 	Healthy          int // in service: succeeded, or healthy and not started, or healthy and not in the stage
 	InProgress       int // started and not ended: out of service
@@ -26,6 +38,7 @@ type Counts struct {
 	PendingUnhealthy int // not started, unhealthy
 	PendingHealthy   int // not started, healthy; part of Healthy
 	Succeeded        int // of the stage; part of Healthy
+	StageHealthy     int // of the stage; part of Healthy
 	StageFailed      int // of the stage; part of Failed
 }
 
@@ -37,7 +50,7 @@ func (p Pace) Room(c Counts) int {
 	if c.PendingUnhealthy > 0 {
 		return max(0, min(free, c.PendingUnhealthy))
 	}
-	return max(0, min(free, c.Healthy-p.MinHealthy, c.PendingHealthy))
+	return max(0, min(free, c.Healthy-p.MinHealthy, c.StageHealthy-p.StageMin, c.PendingHealthy))
 }
 
 // Holds reports whether the stage can still succeed. It cannot when fewer than
@@ -45,11 +58,12 @@ func (p Pace) Room(c Counts) int {
 // that can be healthy are just the minimum: none of them could ever be taken out.
 // With nothing left to start, just the minimum is enough.
 func (p Pace) Holds(c Counts) bool {
-	best := c.Healthy + c.InProgress + c.PendingUnhealthy
+	coming := c.InProgress + c.PendingUnhealthy
+	spare := min(c.Healthy+coming-p.MinHealthy, c.StageHealthy+coming-p.StageMin)
 	switch {
-	case best < p.MinHealthy:
+	case spare < 0, spare == 0 && c.PendingHealthy > 0:
 		return false
-	case c.PendingHealthy > 0 && best <= p.MinHealthy:
+	case p.All && c.StageFailed > 0:
 		return false
 	case p.FailFirst && c.StageFailed > 0 && c.PendingHealthy+c.PendingUnhealthy > 0:
 		return false
@@ -59,5 +73,5 @@ func (p Pace) Holds(c Counts) bool {
 }
 
 // Met reports whether a stage with nothing pending and nothing in progress has
-// succeeded: one success at least, and the minimum healthy.
-func (p Pace) Met(c Counts) bool { return c.Succeeded > 0 && c.Healthy >= p.MinHealthy }
+// succeeded: it holds, and one unit succeeded at least.
+func (p Pace) Met(c Counts) bool { return c.Succeeded > 0 && p.Holds(c) }

@@ -35,10 +35,40 @@ type Plan struct {
 type Stage struct {
 	Name  string         `json:"name"`
 	Walk  lifecycle.Walk `json:"walk"`
+	Role  lifecycle.Role `json:"role,omitempty"` // whose health the pace counts; empty: the whole group's
+	Zone  string         `json:"zone,omitempty"`
 	Units []string       `json:"units"` // in the order in which they are started
 	Moves []Move         `json:"moves"`
 	Pace  Pace           `json:"pace"`
-	Hold  time.Duration  `json:"hold,omitempty"` // after the stage, in nanoseconds; zero: none
+	// Fresh says that the units are not in service yet, whatever they were before:
+	// starting them takes nothing away.
+	Fresh bool `json:"fresh,omitempty"`
+	Hold  Hold `json:"hold,omitzero"` // after the stage; zero: none
+}
+
+// Hold is a wait after a stage. It counts from its record, so a restart neither
+// shortens nor repeats it. Anybody may end it early by saying Continue.
+type Hold struct {
+	Name string `json:"name"` // such as READY or TERMINATION (CodeDeploy's wait types); empty: no hold
+	// For is how long it lasts, in nanoseconds in JSON. Zero: until somebody says
+	// Continue.
+	For time.Duration `json:"for,omitempty"`
+	// StopOnExpiry stops the deployment when the time is over. Zero: it goes on.
+	StopOnExpiry bool `json:"stopOnExpiry,omitempty"`
+}
+
+// String says the hold in words.
+func (h Hold) String() string {
+	switch {
+	case h.Name == "":
+		return "none"
+	case h.For == 0:
+		return h.Name + ": until somebody says continue"
+	case h.StopOnExpiry:
+		return fmt.Sprintf("%s: stops after %s unless somebody says continue", h.Name, h.For)
+	default:
+		return fmt.Sprintf("%s: goes on after %s", h.Name, h.For)
+	}
 }
 
 // Move is one event of a stage. Weight is the traffic that the unit has when the
@@ -46,6 +76,14 @@ type Stage struct {
 type Move struct {
 	Event  lifecycle.Event  `json:"event"`
 	Weight lifecycle.Weight `json:"weight,omitempty"`
+}
+
+// String is the event, with its weight where it gives one.
+func (m Move) String() string {
+	if m.Weight == 0 {
+		return string(m.Event)
+	}
+	return fmt.Sprintf("%s %d %%", m.Event, m.Weight)
 }
 
 // Rule is a decision of the plan, with the arithmetic, and where it comes from.
@@ -68,7 +106,7 @@ func (p Plan) String() string {
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		p.rows(w, s)
 		w.Flush()
-		if s.Hold > 0 {
+		if s.Hold.Name != "" {
 			fmt.Fprintf(&b, "  then hold %s\n", s.Hold)
 		}
 	}
@@ -98,7 +136,7 @@ func (p Plan) rows(w *tabwriter.Writer, s Stage) {
 	}
 	names := make([]string, len(s.Moves))
 	for i, m := range s.Moves {
-		names[i] = string(m.Event)
+		names[i] = m.String()
 	}
 	fmt.Fprintf(w, "  events: %s\n", strings.Join(names, ", "))
 }
@@ -122,8 +160,7 @@ func printable(s string) string {
 	return s
 }
 
-// unchecked lists what is wrong with a plan that some Strategy made, so that a
-// faulty one fails before anything is touched.
+// check refuses a plan that is inconsistent, whoever made it, before anything is touched.
 func (p Plan) check() error {
 	known := make(map[string]bool, len(p.Units))
 	for _, u := range p.Units {
@@ -133,8 +170,8 @@ func (p Plan) check() error {
 		known[u.ID] = true
 	}
 	for i, s := range p.Stages {
-		if len(s.Moves) == 0 {
-			return refuse(lifecycle.TargetFailed, "stage %d (%s) has no events", i, s.Name)
+		if len(s.Moves) == 0 || s.Pace.Limit < 1 {
+			return refuse(lifecycle.TargetFailed, "stage %d (%s) has no events, or lets no unit start", i, s.Name)
 		}
 		seen := make(map[string]bool, len(s.Units))
 		for _, id := range s.Units {

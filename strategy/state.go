@@ -60,6 +60,7 @@ type unit struct {
 	move    int  // the move to do next, or being done
 	running bool // a step of it was started and has not ended
 	ready   bool // its next move may start now
+	serving bool // it is in service, as far as the pace of the present stage is concerned
 }
 
 // State is a deployment as far as its records tell it. Only [State.Apply] changes
@@ -167,8 +168,8 @@ var appliers = map[lifecycle.Kind]func(*State, lifecycle.Record) error{
 	lifecycle.Ended:     (*State).applyEnded,
 	lifecycle.Skipped:   (*State).applySkipped,
 	lifecycle.Stopped:   (*State).applyStopped,
-	lifecycle.Held:      func(s *State, r lifecycle.Record) error { s.held = r.Time; return nil },
-	lifecycle.Released:  func(s *State, _ lifecycle.Record) error { s.leaveStage(); return nil },
+	lifecycle.Held:      (*State).applyHeld,
+	lifecycle.Released:  (*State).applyReleased,
 	lifecycle.Finished:  (*State).applyFinished,
 	lifecycle.Noted:     func(*State, lifecycle.Record) error { return nil },
 }
@@ -186,7 +187,7 @@ func (s *State) applyPlanned(r lifecycle.Record) error {
 	s.units = make([]unit, len(p.Units))
 	for i, u := range p.Units {
 		s.index[u.ID] = i
-		s.units[i] = unit{Unit: Unit{Unit: u, Status: Pending}}
+		s.units[i] = unit{Unit: Unit{Unit: u, Status: Pending}, serving: u.Healthy}
 		if u.Lost != "" {
 			s.units[i].Status = Failed
 			s.units[i].Failure = &lifecycle.Failure{Code: lifecycle.UnitLost, Message: u.Lost}
@@ -205,26 +206,32 @@ func (s *State) applyStage(r lifecycle.Record) error {
 }
 
 // count takes stock once, when a stage is entered; after that counts only move.
+// Units that failed in an earlier stage take no part in this one.
 func (s *State) count() Counts {
 	var c Counts
-	inStage := make(map[int]bool, len(s.plan.Stages[s.stage].Units))
-	for _, id := range s.plan.Stages[s.stage].Units {
+	stage := s.plan.Stages[s.stage]
+	inStage := make(map[int]bool, len(stage.Units))
+	for _, id := range stage.Units {
 		i := s.index[id]
-		inStage[i] = true
-		s.units[i].Status, s.units[i].move = Pending, 0
+		if u := &s.units[i]; u.Status == Pending || u.Status == Succeeded {
+			inStage[i] = true
+			u.Status, u.move, u.serving = Pending, 0, u.serving && !stage.Fresh
+		}
 	}
 	for i := range s.units {
 		u := &s.units[i]
 		switch {
-		case inStage[i] && u.Healthy:
+		case stage.Role != "" && u.Role != stage.Role:
+		case inStage[i] && u.serving:
 			c.Healthy++
+			c.StageHealthy++
 			c.PendingHealthy++
 		case inStage[i]:
 			c.PendingUnhealthy++
-		case u.Status == Failed || !u.Healthy:
-			c.Failed++
-		default:
+		case u.serving:
 			c.Healthy++
+		default:
+			c.Failed++
 		}
 	}
 	return c
@@ -270,9 +277,10 @@ func (s *State) applyEnded(r lifecycle.Record) error {
 		s.ready = append(s.ready, s.index[u.ID])
 		return nil
 	}
-	u.Status = Succeeded
+	u.Status, u.serving = Succeeded, true
 	s.counts.InProgress--
 	s.counts.Healthy++
+	s.counts.StageHealthy++
 	s.counts.Succeeded++
 	return nil
 }
@@ -331,13 +339,14 @@ func (s *State) at(step lifecycle.Step) (*unit, error) {
 // leavePending takes a unit out of the pending counts and moves the stage's
 // cursor past units that have left.
 func (s *State) leavePending(u *unit) {
-	if u.Healthy {
+	if u.serving {
 		s.counts.PendingHealthy--
 		s.counts.Healthy--
+		s.counts.StageHealthy--
 	} else {
 		s.counts.PendingUnhealthy--
 	}
-	u.Status = InProgress
+	u.Status, u.serving = InProgress, false
 	for ids := s.plan.Stages[s.stage].Units; s.next < len(ids) && s.units[s.index[ids[s.next]]].Status != Pending; {
 		s.next++
 	}
@@ -360,9 +369,32 @@ func (s *State) trim() {
 	}
 }
 
-func (s *State) leaveStage() {
+func (s *State) applyHeld(r lifecycle.Record) error {
+	if !s.open || !s.held.IsZero() {
+		return fmt.Errorf("no stage is open, or it is held already")
+	}
+	s.held = r.Time
+	return nil
+}
+
+// applyReleased leaves the stage. Somebody may say Continue before or after the
+// hold's own end; a stage that is not held, or has work left, cannot be left.
+func (s *State) applyReleased(lifecycle.Record) error {
+	if !s.open || s.counts.InProgress > 0 || s.counts.PendingHealthy+s.counts.PendingUnhealthy > 0 {
+		return fmt.Errorf("the stage is not done")
+	}
 	s.open, s.held = false, time.Time{}
 	s.stage++
+	return nil
+}
+
+// Hold returns the hold that the deployment is in and when it began; the zero Hold:
+// it is in none.
+func (s *State) Hold() (Hold, time.Time) {
+	if s.held.IsZero() {
+		return Hold{}, time.Time{}
+	}
+	return s.plan.Stages[s.stage].Hold, s.held
 }
 
 // Standing is what a group is known to be: the input of its next deployment.
@@ -383,8 +415,12 @@ func (s *State) Standing() Standing {
 	}
 	for i := range s.units {
 		u := &s.units[i]
-		next := lifecycle.Unit{ID: u.ID, Zone: u.Zone, Healthy: u.Healthy, Revision: u.Revision}
+		next := lifecycle.Unit{ID: u.ID, Zone: u.Zone, Role: u.Role, Healthy: u.Healthy, Revision: u.Revision}
 		switch {
+		case u.Status == Succeeded && u.Role == lifecycle.OriginalRole:
+			next.Healthy = s.plan.RollbackOf != "" // else it is out of traffic, and still what it was
+		case u.Status == Succeeded && u.Role != "" && s.plan.RollbackOf != "":
+			next.Healthy, next.Revision = false, ""
 		case u.Status == Succeeded:
 			next.Healthy, next.Revision = true, s.plan.Revision.Digest
 		case u.Touched:

@@ -305,7 +305,7 @@ func TestStop(t *testing.T) {
 
 func TestHold(t *testing.T) {
 	p := plan(t, AllAtOnce(), units(1, true))
-	p.Stages[0].Hold = time.Hour
+	p.Stages[0].Hold = Wait{For: time.Hour}.hold("monitor")
 	r := newRig(t, p)
 	for len(r.open) > 0 {
 		r.finish(nil)
@@ -459,7 +459,7 @@ func BenchmarkNext(b *testing.B) {
 					r.finish(nil)
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n*len(moves(lifecycle.InPlace))), "ns/event")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n*len(lifecycle.InPlace.Events())), "ns/event")
 		})
 	}
 }

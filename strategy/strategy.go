@@ -1,0 +1,99 @@
+package strategy
+
+import (
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/revision"
+)
+
+// Strategy makes plans. It is pure: same input, same plan.
+type Strategy interface {
+	// Plan refuses what cannot be carried out, with the arithmetic, before
+	// anything is touched: a [*lifecycle.Error] with code NoUnits,
+	// HealthConstraintsInvalid or StrategyInvalid.
+	Plan(in Input) (Plan, error)
+}
+
+// Input is what a plan is made from.
+type Input struct {
+	Deployment string
+	Group      string
+	Revision   revision.Revision
+	LastGood   *revision.Revision // of the group; nil: none
+	Units      []lifecycle.Unit   // the whole group, Healthy and Revision filled in
+	Balanced   bool               // a load balancer sends hosts their traffic
+	TestRoute  bool               // ECS: there is a test listener
+
+	// RollbackOf is the deployment to roll back; empty: go forward. Only units
+	// named in Touched are deployed to then; nil: all.
+	RollbackOf string
+	Touched    []string
+	Overrides  []string
+}
+
+// plan begins a plan with what all kinds have in common.
+func (in Input) plan(strategy string) Plan {
+	return Plan{
+		Deployment: in.Deployment, Group: in.Group, Revision: in.Revision, LastGood: in.LastGood,
+		RollbackOf: in.RollbackOf, Strategy: strategy, Units: in.Units, Overrides: in.Overrides,
+	}
+}
+
+// role lists the reachable units that play a role, in their order.
+func (in Input) role(r lifecycle.Role) []string {
+	var ids []string
+	for _, u := range in.Units {
+		if u.Role == r && u.Lost == "" && in.touched(u.ID) {
+			ids = append(ids, u.ID)
+		}
+	}
+	return ids
+}
+
+func (in Input) touched(id string) bool {
+	if in.Touched == nil {
+		return true
+	}
+	for _, t := range in.Touched {
+		if t == id {
+			return true
+		}
+	}
+	return false
+}
+
+// moves gives events the weights that they end with: nothing after traffic is
+// blocked, everything after it is allowed.
+func moves(events ...lifecycle.Event) []Move {
+	out := make([]Move, len(events))
+	for i, e := range events {
+		out[i].Event = e
+		if e == lifecycle.AllowTraffic || e == lifecycle.AllowTestTraffic {
+			out[i].Weight = 100
+		}
+	}
+	return out
+}
+
+// Wait is a wait that a user may ask for between two stages.
+type Wait struct {
+	For time.Duration // zero without StopOnExpiry: no wait
+	// StopOnExpiry waits for somebody to say Continue and stops the deployment if
+	// nobody does in time (CodeDeploy: STOP_DEPLOYMENT). With For zero it waits for
+	// ever.
+	StopOnExpiry bool
+}
+
+func (w Wait) hold(name string) Hold {
+	if w == (Wait{}) {
+		return Hold{}
+	}
+	return Hold{Name: name, For: w.For, StopOnExpiry: w.StopOnExpiry}
+}
+
+// CodeDeploy's names for the two waits that can be continued.
+const (
+	ReadyWait       = "READY_WAIT"
+	TerminationWait = "TERMINATION_WAIT"
+)
