@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,8 +83,8 @@ for pid in $(cat "$mark"); do
 done
 `
 
-// interrupted kills the program while a hook runs.
-func interrupted(t *testing.T) (root string, args []string) {
+// interrupted ends the program while a hook runs.
+func interrupted(t *testing.T, by os.Signal) (root string, args []string, o outcomeOf) {
 	t.Helper()
 	if _, err := os.Stat("/usr/bin/setsid"); err != nil {
 		t.Skip("SKIPPED a hook that is cut off: there is no setsid here")
@@ -91,6 +92,8 @@ func interrupted(t *testing.T) (root string, args []string) {
 	root = t.TempDir()
 	args = []string{"-root", root, "-hosts", "1", "-revision", sample(t, "a", map[lifecycle.Event]string{"AfterInstall": patient})}
 	cmd := program(t, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	require.NoError(t, cmd.Start())
 	deadline := time.Now().Add(30 * time.Second)
 	for {
@@ -100,13 +103,13 @@ func interrupted(t *testing.T) (root string, args []string) {
 		require.True(t, time.Now().Before(deadline), "the hook did not start")
 		time.Sleep(5 * time.Millisecond)
 	}
-	require.NoError(t, cmd.Process.Kill())
+	require.NoError(t, cmd.Process.Signal(by))
 	require.Error(t, cmd.Wait())
-	return root, args
+	return root, args, outcomeOf{status: cmd.ProcessState.ExitCode(), stderr: stderr.String()}
 }
 
 func TestC6_LeftoversOfAnInterruptedHookAreEndedFirst(t *testing.T) {
-	root, args := interrupted(t)
+	root, args, _ := interrupted(t, os.Kill)
 	o := start(t, append(args, "-resume", "-rerun-interrupted")...)
 	require.Zero(t, o.status, o)
 	for line, n := range logged(t, root) {
@@ -120,7 +123,7 @@ func TestC6_LeftoversOfAnInterruptedHookAreEndedFirst(t *testing.T) {
 }
 
 func TestC6_InterruptedHookFailsItsHostUnlessToldOtherwise(t *testing.T) {
-	root, args := interrupted(t)
+	root, args, _ := interrupted(t, os.Kill)
 	o := start(t, append(args, "-resume")...)
 	require.Equal(t, 1, o.status, o)
 	require.Contains(t, strings.ToLower(o.stdout), "interrupted", o)
@@ -131,10 +134,24 @@ func TestC6_InterruptedHookFailsItsHostUnlessToldOtherwise(t *testing.T) {
 }
 
 func TestUnfinishedDeploymentIsInTheWayOfANewOne(t *testing.T) {
-	root, args := interrupted(t)
+	root, args, _ := interrupted(t, os.Kill)
 	o := start(t, args...)
 	require.Equal(t, 1, o.status, o)
 	require.Contains(t, o.stderr, "-resume")
 	require.Zero(t, start(t, append(args, "-resume", "-rerun-interrupted")...).status)
 	require.Equal(t, "a", tree(t, filepath.Join(root, "host-1"))["srv/app/name"])
+}
+
+// A signal abandons the deployment and ends the hook, at once: nothing is left
+// running, and the deployment can be resumed.
+func TestSignalAbandonsTheDeployment(t *testing.T) {
+	root, args, o := interrupted(t, os.Interrupt)
+	require.Equal(t, 1, o.status, o)
+	require.Contains(t, o.stderr, "Go on with -resume -root "+root)
+	o = start(t, append(args, "-resume", "-rerun-interrupted")...)
+	require.Zero(t, o.status, o)
+	require.Equal(t, "a", tree(t, filepath.Join(root, "host-1"))["srv/app/name"])
+	for line := range logged(t, root) {
+		require.NotContains(t, line, "alive")
+	}
 }

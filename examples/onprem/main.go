@@ -48,11 +48,15 @@ const (
 	exitUsage  = 2
 )
 
-func main() {
+func main() { os.Exit(run(untilSignal(), os.Args[1:], os.Stdout, os.Stderr, nil)) }
+
+// untilSignal is done at the first signal that asks the program to end. The
+// deployment is abandoned then, and can be resumed. A second signal ends the
+// program at once.
+func untilSignal() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil))
+	context.AfterFunc(ctx, stop)
+	return ctx
 }
 
 // run is the program. Wrap, if not nil, is put around the journal; tests use it to
@@ -75,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, wrap func
 	w.close()
 	if err != nil {
 		fmt.Fprintln(stderr, "onprem:", clean(err.Error()))
-		advise(stderr, w, err)
+		advise(ctx, stderr, w, err)
 		return exitFailed
 	}
 	if !ok {
@@ -85,14 +89,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, wrap func
 }
 
 // advise says how to go on after an error that leaves something unfinished.
-func advise(stderr io.Writer, w *world, err error) {
+func advise(ctx context.Context, stderr io.Writer, w *world, err error) {
 	if w.opt.plan {
 		return
 	}
 	switch {
 	case errors.Is(err, cutover.ErrUnfinished):
 		fmt.Fprintf(stderr, "The last deployment of %s was cut off. Add -resume to finish it", w.root)
-	case errors.Is(err, context.Canceled):
+	case ctx.Err() != nil:
 		fmt.Fprintf(stderr, "Abandoned. Go on with -resume -root %s", w.root)
 	default:
 		return

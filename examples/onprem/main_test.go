@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 		}
 		wrap = func(j journal.Journal) journal.Journal { return &crashing{Journal: j, when: at.when, n: at.n} }
 	}
-	os.Exit(run(context.Background(), args, os.Stdout, os.Stderr, wrap))
+	os.Exit(run(untilSignal(), args, os.Stdout, os.Stderr, wrap))
 }
 
 // crashing kills its own process at a write of the test's choice.
