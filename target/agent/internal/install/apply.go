@@ -57,11 +57,11 @@ func (p *Plan) forward(ctx context.Context, t *txn) error {
 	if err := p.effect("write next ownership list"); err != nil {
 		return err
 	}
-	next := p.nextBooks()
-	if err := next.write(p.file(nextName)); err != nil {
+	next, err := writeBooks(p.file(nextName), p.nextHead(), p.nextRecords)
+	if err != nil {
 		return err
 	}
-	t.setNext(next)
+	t.books = next
 	if err := t.sync(); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,16 +186,22 @@ func readBooks(path string) (*books, error) {
 	return b, nil
 }
 
-func (b *books) write(path string) error {
-	return writeLines(path, func(put func(any) error) error {
-		if err := put(b.head); err != nil {
+// writeBooks writes a list and returns what tidying up needs of it: the head, and the
+// records with kept files.
+func writeBooks(path string, head booksHead, records iter.Seq[*record]) (*books, error) {
+	b := &books{head: head}
+	return b, writeLines(path, func(put func(any) error) error {
+		if err := put(head); err != nil {
 			return err
 		}
-		for _, r := range b.records {
+		for r := range records {
 			line := *r
 			line.Path, line.Link = armour(r.Path), armour(r.Link)
 			if err := put(&line); err != nil {
 				return err
+			}
+			if r.Took != nil {
+				b.records = append(b.records, r)
 			}
 		}
 		return nil

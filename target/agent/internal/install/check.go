@@ -12,7 +12,7 @@ import (
 // check refuses what would fail in the middle: no space, read-only places, missing
 // support for ACLs and labels, names that the file system merges.
 func (p *planner) check(plan *Plan) {
-	need := map[uint64]*demand{}
+	need := &demands{byDir: map[string]*demand{}, byDev: map[uint64]*demand{}}
 	checked := map[string]bool{}
 	for _, o := range plan.ops {
 		if !checked[o.Dir] {
@@ -25,9 +25,12 @@ func (p *planner) check(plan *Plan) {
 		if n.action == Keep {
 			continue
 		}
-		p.demand(need, n)
+		if q := p.demandOn(need, filepath.Dir(n.path)); q != nil {
+			q.files++
+			q.bytes += (uint64(n.size) + q.block - 1) / q.block * q.block
+		}
 	}
-	for _, d := range need {
+	for _, d := range need.list {
 		p.checkSpace(d)
 	}
 	p.checkACLs()
@@ -88,25 +91,42 @@ type demand struct {
 	block        uint64
 }
 
-func (p *planner) demand(need map[uint64]*demand, n *node) {
-	d, at := p.standing(n.path)
-	if d == nil {
-		return
+// demandOn is the account of the file system that dir is, or will be, on.
+func (p *planner) demandOn(need *demands, dir string) *demand {
+	if q, known := need.byDir[dir]; known {
+		return q
 	}
+	var q *demand
+	if n := p.nodes[dir]; n != nil && n.action == Create {
+		q = p.demandOn(need, filepath.Dir(dir))
+	} else if d := p.openAt(dir); d != nil {
+		q = need.on(d, dir)
+	}
+	need.byDir[dir] = q
+	return q
+}
+
+type demands struct {
+	byDir map[string]*demand
+	byDev map[uint64]*demand
+	list  []*demand
+}
+
+func (need *demands) on(d *dir, at string) *demand {
 	st, err := d.self()
 	if err != nil {
-		return
+		return nil
 	}
-	q := need[st.Dev]
+	q := need.byDev[st.Dev]
 	if q == nil {
 		q = &demand{at: at}
 		if q.free, q.block, q.slots, _, err = d.space(); err != nil {
-			return
+			return nil
 		}
-		need[st.Dev] = q
+		need.byDev[st.Dev] = q
+		need.list = append(need.list, q)
 	}
-	q.files++
-	q.bytes += (uint64(n.size) + q.block - 1) / q.block * q.block
+	return q
 }
 
 func (p *planner) checkSpace(q *demand) {

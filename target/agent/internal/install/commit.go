@@ -17,8 +17,8 @@ type txn struct {
 	state string
 	log   *undoLog
 	tools *labeller
-	next  map[string]*record // what the install is to own; nil: it had not got that far
-	books *books
+	books *books             // head and kept files of the next list; nil: it had not got that far
+	next  map[string]*record // the whole list by path, once it is needed
 	seam  func(string) error
 
 	dir *dir // the last one opened
@@ -32,12 +32,20 @@ func (t *txn) effect(format string, args ...any) error {
 	return t.seam(fmt.Sprintf(format, args...))
 }
 
-func (t *txn) setNext(b *books) {
-	t.books = b
+// wanted is what the install is to own, by path, read from the list it has written.
+func (t *txn) wanted() (map[string]*record, error) {
+	if t.next != nil {
+		return t.next, nil
+	}
+	b, err := readBooks(filepath.Join(t.state, nextName))
+	if err != nil {
+		return nil, err
+	}
 	t.next = make(map[string]*record, len(b.records))
 	for _, r := range b.records {
 		t.next[r.Path] = r
 	}
+	return t.next, nil
 }
 
 // open opens an op's directory, keeping the last one.
@@ -164,7 +172,11 @@ func (t *txn) relabel(ctx context.Context) error {
 func (t *txn) rollBack() error {
 	defer t.close()
 	var errs *multierror.Error
-	if t.next != nil {
+	if t.books != nil {
+		next, err := t.wanted()
+		if err != nil {
+			return err
+		}
 		for i := len(t.log.ops) - 1; i >= 0; i-- {
 			o := t.log.ops[i]
 			if err := t.effect("undo %s %s", o.Do, o.path()); err != nil {
@@ -175,7 +187,7 @@ func (t *txn) rollBack() error {
 				continue
 			}
 			if err == nil {
-				err = o.undo(d, t.next)
+				err = o.undo(d, next)
 			}
 			if err != nil {
 				errs = multierror.Append(errs, fmt.Errorf("%s: %w", o.path(), cause(err)))

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -63,23 +62,6 @@ func exit(err error) {
 		os.Exit(1)
 	}
 	os.Exit(0)
-}
-
-// countdown calls act at the n-th effect, counted from 1.
-func countdown(n int, act func() error) func(string) error {
-	var mu sync.Mutex
-	seen := 0
-	return func(string) error {
-		mu.Lock()
-		defer mu.Unlock()
-		seen++
-		if seen == n {
-			if err := act(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 func runChild(t *testing.T, env ...string) (killed bool) {

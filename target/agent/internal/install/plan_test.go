@@ -57,7 +57,7 @@ func TestE2_RefusalTouchesNothing(t *testing.T) {
 		"link out to a directory":  {files{"app/x": "-> /usr"}, nil, []Code{LinkEscapes}},
 		"tilde":                    {files{"app/x": "1"}, to("app", "~/x"), []Code{BadPath}},
 		"NUL":                      {files{"app/x": "1"}, to("app", "/srv/\x00"), []Code{BadPath}},
-		"two entries for one file": {files{"app/x": "1"}, perm(appspec.Permission{Object: "/srv", Owner: "root"}, appspec.Permission{Object: "/srv/x", Owner: "root"}), []Code{DuplicatePermission}},
+		"two entries for one file": {files{"app/x": "1"}, perm(appspec.Permission{Object: "/srv"}, appspec.Permission{Object: "/srv/x"}), []Code{DuplicatePermission}},
 		"pattern on a file":        {files{"app/x": "1"}, perm(appspec.Permission{Object: "/srv/x", Pattern: "*"}), []Code{PermissionPatternOnFile}},
 		"except on a file":         {files{"app/x": "1"}, perm(appspec.Permission{Object: "/srv/x", Except: []string{"y"}}), []Code{PermissionExceptOnFile}},
 	} {
@@ -228,4 +228,13 @@ func TestGlob(t *testing.T) {
 	} {
 		require.Equal(t, c.want, glob(c.pattern, c.name), "%q %q", c.pattern, c.name)
 	}
+}
+
+func TestInstall_RootIsTheMachine(t *testing.T) {
+	w := newWorld(t)
+	dest := w.path("srv/app")
+	w.deploy(files{"app/a": "1"}, func(r *Request) { r.Root = "/"; r.Spec = spec("app", dest) })
+	require.Equal(t, []string{"srv", "srv/app", "srv/app/a"}, w.tree())
+	w.deploy(files{"app/": ""}, func(r *Request) { r.Root = "/"; r.Spec = spec("app", w.root) })
+	require.Empty(t, w.tree())
 }

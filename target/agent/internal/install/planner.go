@@ -335,6 +335,9 @@ func (p *planner) file(at string, e *revision.Entry, text, real string, f appspe
 		}
 		return
 	}
+	if text == real {
+		text = real // one string in memory
+	}
 	n := &node{path: real, text: text, kind: kindFile, src: at, pos: f.Pos}
 	if !p.measure(n, e) {
 		return

@@ -27,13 +27,13 @@ func recoverState(ctx context.Context, state string, seam func(string) error) (R
 		return r, fmt.Errorf("recovering an install that was cut off: %w", err)
 	}
 	if owned.head.Txn == log.Txn {
-		t.setNext(owned)
+		t.books = owned
 		err = t.finish()
 	} else {
 		r.Outcome = RolledBack
 		// Without a whole list for this very install nothing had been moved yet.
 		if next, nerr := readBooks(filepath.Join(state, nextName)); nerr == nil && next.head.Txn == log.Txn {
-			t.setNext(next)
+			t.books = next
 		}
 		err = t.rollBack()
 	}

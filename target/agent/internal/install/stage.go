@@ -259,21 +259,33 @@ func size(n uint64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// nextBooks is what the group owns after the commit.
-func (p *Plan) nextBooks() *books {
-	b := &books{head: booksHead{Version: 1, Txn: p.txn, Group: p.req.Group, Deployment: p.req.Deployment}}
-	b.head.Edited = append([]string{p.txn}, p.prev.head.Edited...)
-	b.head.Edited = b.head.Edited[:min(3, len(b.head.Edited))]
+// nextHead begins the list of what the group owns after the commit.
+func (p *Plan) nextHead() booksHead {
+	h := booksHead{Version: 1, Txn: p.txn, Group: p.req.Group, Deployment: p.req.Deployment}
+	h.Edited = append([]string{p.txn}, p.prev.head.Edited...)
+	h.Edited = h.Edited[:min(3, len(h.Edited))]
+	return h
+}
+
+// nextRecords are its lines, made one at a time: there may be very many.
+func (p *Plan) nextRecords(yield func(*record) bool) {
 	rest := p.linger
 	for _, n := range p.nodes {
 		for len(rest) > 0 && comparePaths(rest[0].Path, n.path) < 0 {
-			b.records = append(b.records, rest[0])
+			if !yield(rest[0]) {
+				return
+			}
 			rest = rest[1:]
 		}
-		b.records = append(b.records, n.record(p.req.Deployment))
+		if !yield(n.record(p.req.Deployment)) {
+			return
+		}
 	}
-	b.records = append(b.records, rest...)
-	return b
+	for _, r := range rest {
+		if !yield(r) {
+			return
+		}
+	}
 }
 
 // record is the books' line for a node.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -229,3 +230,20 @@ func (w *world) tree() (out []string) {
 
 func overwrite(r *Request) { r.FileExists = "OVERWRITE" }
 func retain(r *Request)    { r.FileExists = "retain" }
+
+// countdown calls act at the n-th effect, counted from 1.
+func countdown(n int, act func() error) func(string) error {
+	var mu sync.Mutex
+	seen := 0
+	return func(string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		seen++
+		if seen == n {
+			if err := act(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
