@@ -101,7 +101,7 @@ func (c *cgroup) procs() []int {
 	var pids []int
 	for _, field := range strings.Fields(string(text)) {
 		pid, err := strconv.Atoi(field)
-		if err == nil && pid > 0 && sessionOf(pid) > 0 {
+		if _, lives := sessionOf(pid); err == nil && lives {
 			pids = append(pids, pid)
 		}
 	}

@@ -120,9 +120,9 @@ func TestErrorReadsAsAPath(t *testing.T) {
 	for want, e := range map[string]*lifecycle.Error{
 		"d-7: AfterInstall on i-0ab: script restart.sh: exit status 3": {Step: step, Failure: lifecycle.Failure{Script: "restart.sh", Message: "exit status 3"}},
 		"d-7: AfterInstall on i-0ab: no space":                         {Step: step, Failure: lifecycle.Failure{Message: "no space"}},
-		"d-7: i-0ab: gone": {Step: lifecycle.Step{Deployment: "d-7", Unit: "i-0ab"}, Failure: lifecycle.Failure{Message: "gone"}},
-		"d-7: stopped":     {Step: lifecycle.Step{Deployment: "d-7"}, Failure: lifecycle.Failure{Message: "stopped"}},
-		"stopped":          {Failure: lifecycle.Failure{Message: "stopped"}},
+		"d-7: i-0ab: gone":                                             {Step: lifecycle.Step{Deployment: "d-7", Unit: "i-0ab"}, Failure: lifecycle.Failure{Message: "gone"}},
+		"d-7: stopped":                                                 {Step: lifecycle.Step{Deployment: "d-7"}, Failure: lifecycle.Failure{Message: "stopped"}},
+		"stopped":                                                      {Failure: lifecycle.Failure{Message: "stopped"}},
 	} {
 		require.EqualError(t, e, want)
 	}

@@ -139,7 +139,13 @@ func marked(mark string, leader int) []int {
 		if pid == os.Getpid() {
 			continue
 		}
-		if leader > 0 && sessionOf(pid) == leader || hasVar(pid, want) {
+		if leader > 0 {
+			if session, lives := sessionOf(pid); lives && session == leader {
+				pids = append(pids, pid)
+				continue
+			}
+		}
+		if hasVar(pid, want) {
 			pids = append(pids, pid)
 		}
 	}
@@ -163,19 +169,20 @@ func allPids() []int {
 	return pids
 }
 
-// sessionOf returns the session of a living process; 0: it does not live.
-func sessionOf(pid int) int {
+// sessionOf returns the session of a process (0: one outside our view) and
+// whether it lives; a zombie does not.
+func sessionOf(pid int) (session int, lives bool) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0
+		return 0, false
 	}
 	// The name in brackets may hold anything.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(fields) < 4 || fields[0] == "Z" || fields[0] == "X" {
-		return 0
+		return 0, false
 	}
-	session, _ := strconv.Atoi(fields[3])
-	return session
+	session, _ = strconv.Atoi(fields[3])
+	return session, true
 }
 
 // hasVar says whether the process was started with the variable. One that has
