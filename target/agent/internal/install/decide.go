@@ -139,16 +139,17 @@ func (p *planner) leave(plan *Plan, parked map[string]bool) {
 			}
 			p.drift(plan, c)
 			plan.shown = append(plan.shown, Change{Remove, c.Path, c.Kind.String()})
-		case c.now.Kind == kindDir:
+		case c.now.Kind == kindDir && c.Took == nil:
 			plan.drops = append(plan.drops, c.Path)
 			plan.shown = append(plan.shown, Change{Remove, c.Path, kindDir.String()})
 		default:
-			p.leaveFile(plan, c)
+			p.leaveFile(plan, c, parked)
 		}
 	}
 }
 
-func (p *planner) leaveFile(plan *Plan, c *claim) {
+// leaveFile removes what is at a path, or gives it back what was taken from there.
+func (p *planner) leaveFile(plan *Plan, c *claim, parked map[string]bool) {
 	if c.Took == nil {
 		if c.now.Kind == kindNone {
 			return
@@ -168,7 +169,8 @@ func (p *planner) leaveFile(plan *Plan, c *claim) {
 	o.Temp = o.mark + ".new"
 	if c.now.Kind != kindNone {
 		p.drift(plan, c)
-		o.Park, o.Old = o.mark+".old", c.now.Ino
+		o.Park, o.Old, o.OldDir = o.mark+".old", c.now.Ino, c.now.Kind == kindDir
+		parked[c.Path] = o.OldDir
 	}
 	plan.ops = append(plan.ops, o)
 	plan.restores = append(plan.restores, restore{o, c.Took})

@@ -116,12 +116,15 @@ func TestE5_E16_ForeignFilesSurviveEverything(t *testing.T) {
 			w.account(rt, p, before, taken)
 		}
 		w.deploy(app(files{}))
-		for _, line := range taken {
-			if !slices.Contains(snapshot(t, w.root), line) {
+		end := snapshot(t, w.root)
+		for name, line := range taken {
+			// A directory that holds foreign files now cannot give way to it.
+			blocked := slices.ContainsFunc(end, func(l string) bool { return strings.HasPrefix(l, name+"/") })
+			if !blocked && !slices.Contains(end, line) {
 				rt.Fatalf("taken and never brought back: %s", line)
 			}
 		}
-		for _, line := range snapshot(t, w.root) {
+		for _, line := range end {
 			if strings.Contains(line, tempPrefix) || strings.Contains(line, " f") && !strings.Contains(line, `"foreign `) {
 				rt.Fatalf("left behind: %s", line)
 			}
