@@ -86,6 +86,9 @@ func report(path string, v any) {
 	}
 }
 
+// bringsRevision are the events at which the revision has to be at hand.
+var bringsRevision = map[string]bool{string(lifecycle.Start): true, string(lifecycle.DownloadBundle): true}
+
 // childDeploy does the events of one deployment, one after another, and stops at
 // the first failure.
 func childDeploy(order childOrder) any {
@@ -95,7 +98,7 @@ func childDeploy(order childOrder) any {
 	for i, event := range order.Events {
 		r.Events = append(r.Events, event)
 		report(order.Report, r)
-		if event == string(lifecycle.DownloadBundle) && order.Job.Bundle == nil && openErr == nil {
+		if bringsRevision[event] && order.Job.Bundle == nil && openErr == nil {
 			order.Job.Bundle, openErr = openSource(order)
 		}
 		step := lifecycle.Step{Deployment: order.Deploy, Stage: i, Unit: "host", Event: lifecycle.Event(event)}

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -59,11 +60,9 @@ var oracleRules = []oracleRule{
 	{
 		reason: "scripts run in the folder of the revision",
 		when: func(x *comparison) bool {
-			return onlyLines(x.want.Trace, x.got.Trace, func(w, g string) bool {
-				return strings.HasPrefix(w, "cwd=") && strings.HasPrefix(g, "cwd=") && strings.HasSuffix(g, "/"+archiveDir)
-			})
+			return slices.ContainsFunc(x.diffs, func(d diff) bool { return inFolder.ReplaceAllString(d.got, "{{ROOT}}$1") == d.want })
 		},
-		explains: []string{"trace"},
+		explains: []string{"trace", "script_log", "diag_log", "probes"},
 	},
 	{
 		reason:   "scripts run in the folder of the revision, so what they write under relative paths is there",
@@ -222,6 +221,9 @@ var oracleRules = []oracleRule{
 		explains: everything,
 	},
 }
+
+// inFolder finds the folder of a revision where it is the end of a path.
+var inFolder = regexp.MustCompile(`\{\{ROOT\}\}/agent/[^/ ]+/[^/ ]+/deployment-archive([^/])`)
 
 // hostile are the reasons to refuse an archive that the agent unpacks.
 var hostile = []string{"MemberPath", "LinkEscapes", "MemberName", "MemberType", "DuplicateMember", "ZipAmbiguous", "ZipUnsupported",
