@@ -78,10 +78,14 @@ func toStat(st *unix.Stat_t) stat {
 		UID: int(st.Uid), GID: int(st.Gid),
 	}
 	s.Mtime, s.Ctime = statTimes(st)
-	for bit, m := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
-		if uint32(st.Mode)&bit != 0 {
-			s.Mode |= m
-		}
+	if st.Mode&unix.S_ISUID != 0 {
+		s.Mode |= fs.ModeSetuid
+	}
+	if st.Mode&unix.S_ISGID != 0 {
+		s.Mode |= fs.ModeSetgid
+	}
+	if st.Mode&unix.S_ISVTX != 0 {
+		s.Mode |= fs.ModeSticky
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -227,7 +231,7 @@ func (c *copier) copyFile(src *dir, from string, to *dir, name string, n *node) 
 	}
 	defer unix.Close(in)
 	perm := n.mode.Perm()
-	if n.uid >= 0 || n.gid >= 0 || n.mode&^fs.ModePerm != 0 {
+	if n.uid >= 0 && n.uid != os.Geteuid() || n.gid >= 0 && n.gid != os.Getegid() || n.mode&^fs.ModePerm != 0 || len(n.raw) > 0 {
 		perm = 0o600 // nobody else reads it before it has its owner
 	}
 	out, err := openat(to.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(perm))
