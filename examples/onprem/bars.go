@@ -44,7 +44,7 @@ func (b *bars) show(rec lifecycle.Record, st *strategy.State) {
 		b.close()
 		fmt.Fprintln(b.out, verdict(rec, st))
 	case rec.Kind == lifecycle.Noted:
-		fmt.Fprintf(b.progress, "  %s %s: note: %s\n", clean(rec.Step.Unit), rec.Step.Event, clean(noteText(rec)))
+		fmt.Fprintf(b.progress, "  %snote: %s\n", at(rec.Step), clean(noteText(rec)))
 	case h == nil:
 	case rec.Kind == lifecycle.Started:
 		h.say(string(rec.Step.Event))

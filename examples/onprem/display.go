@@ -73,7 +73,7 @@ func (l *lines) show(rec lifecycle.Record, st *strategy.State) {
 	case lifecycle.Skipped:
 		fmt.Fprintf(l.out, "  %-8s  %-18s  skipped: %s\n", clean(rec.Step.Unit), "", clean(rec.Failure.Message))
 	case lifecycle.Noted:
-		fmt.Fprintf(l.out, "  %-8s  %-18s  note: %s\n", clean(rec.Step.Unit), rec.Step.Event, clean(noteText(rec)))
+		fmt.Fprintf(l.out, "  %snote: %s\n", at(rec.Step), clean(noteText(rec)))
 	case lifecycle.Finished:
 		fmt.Fprintln(l.out, verdict(rec, st))
 	}
@@ -105,6 +105,14 @@ func indent(text, by string) string {
 		rows[i] = by + clean(row)
 	}
 	return strings.Join(rows, "\n")
+}
+
+// at is where a note belongs, empty for the deployment as a whole.
+func at(s lifecycle.Step) string {
+	if s.Unit == "" {
+		return ""
+	}
+	return fmt.Sprintf("%-8s  %-18s  ", clean(s.Unit), s.Event)
 }
 
 func noteText(rec lifecycle.Record) string {

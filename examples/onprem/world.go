@@ -88,9 +88,17 @@ func (w *world) makeRoot() (err error) {
 	if w.hosts == 0 {
 		w.hosts = defaultHosts
 	}
-	for i := w.hosts; i > 0 && !w.opt.plan; i-- {
+	if w.opt.plan {
+		return nil
+	}
+	for i := w.hosts; i > 0; i-- {
 		if err := os.MkdirAll(w.hostDir(i), 0o755); err != nil {
 			return err
+		}
+	}
+	for _, dir := range w.opt.allow {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("-allow: %w", err)
 		}
 	}
 	return nil
