@@ -22,7 +22,7 @@ var sure = []lifecycle.Event{
 
 // check finds out whether this host can run the scripts of a fetched revision and
 // install its files.
-func (w *work) check(ctx context.Context, r *release) error {
+func (w *work) check(ctx context.Context, r *release, m revision.Manifest) error {
 	archive := filepath.Join(w.prepared(), archiveDir)
 	if err := w.checkNew(r, archive); err != nil {
 		return err
@@ -30,7 +30,7 @@ func (w *work) check(ctx context.Context, r *release) error {
 	if err := w.checkOld(); err != nil {
 		return err
 	}
-	return w.checkInstall(ctx, r, archive)
+	return w.checkInstall(ctx, r, archive, m)
 }
 
 // checkNew looks up whom the new revision's scripts run as.
@@ -109,11 +109,7 @@ func (w *work) checkOld() error {
 // checkInstall plans the install without doing it. A refusal counts only if no
 // script runs before Install: scripts often clear the way, CodeDeploy's users are
 // told to do so.
-func (w *work) checkInstall(ctx context.Context, r *release, archive string) error {
-	m, err := readManifest(filepath.Join(w.prepared(), manifestFile))
-	if err != nil {
-		return w.fail(lifecycle.TargetFailed, "the downloaded revision cannot be read back: %w", err)
-	}
+func (w *work) checkInstall(ctx context.Context, r *release, archive string, m revision.Manifest) error {
 	plan, err := install.NewPlan(ctx, w.request(r, archive, m))
 	switch {
 	case err == nil:

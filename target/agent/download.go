@@ -15,11 +15,11 @@ import (
 // the deployment can be done here, while the host still serves. Nothing that the
 // host uses is touched.
 func (w *work) prepare(ctx context.Context) error {
-	r, err := w.fetch(ctx)
+	r, m, err := w.fetch(ctx)
 	if err != nil {
 		return err
 	}
-	return w.check(ctx, r)
+	return w.check(ctx, r, m)
 }
 
 // download does DownloadBundle: it makes the fetched revision the current one of
@@ -75,14 +75,21 @@ func (w *work) prepared() string { return filepath.Join(w.dir, preparedDir) }
 // fetch copies the revision into a private folder beside its place, reads its
 // AppSpec and writes down what it is. The release is written last: where it is,
 // everything is.
-func (w *work) fetch(ctx context.Context) (*release, error) {
+func (w *work) fetch(ctx context.Context) (*release, revision.Manifest, error) {
 	if r, err := readRelease(w.prepared()); err == nil && w.wanted(r) {
-		return r, nil
+		if m, err := readManifest(filepath.Join(w.prepared(), manifestFile)); err == nil {
+			return r, m, nil
+		}
 	}
-	b, err := w.bundle()
+	b, digest, err := w.bundle()
 	if err != nil {
-		return nil, err
+		return nil, revision.Manifest{}, err
 	}
+	r, err := w.copy(ctx, b, digest)
+	return r, b.Manifest, err
+}
+
+func (w *work) copy(ctx context.Context, b *revision.Bundle, digest string) (*release, error) {
 	if err := os.RemoveAll(w.prepared()); err != nil {
 		return nil, w.fail(lifecycle.TargetFailed, "what an earlier download left cannot be removed: %w", err)
 	}
@@ -96,7 +103,7 @@ func (w *work) fetch(ctx context.Context) (*release, error) {
 	for _, n := range b.Notes {
 		w.warn("", "%s", n)
 	}
-	r, err := w.read(archive, b)
+	r, err := w.read(archive, b, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -106,17 +113,19 @@ func (w *work) fetch(ctx context.Context) (*release, error) {
 	return r, nil
 }
 
-// bundle is the content to deploy: the one that came with the job, or the same
-// revision as this host has retained it.
-func (w *work) bundle() (*revision.Bundle, error) {
+// bundle is the content to deploy, and its digest: the one that came with the job,
+// or the same revision as this host has retained it.
+func (w *work) bundle() (*revision.Bundle, string, error) {
 	b, want := w.job.Bundle, w.job.Revision.Digest
 	if b == nil {
-		return w.retained(want)
+		b, err := w.retained(want)
+		return b, want, err
 	}
-	if have := b.Manifest.Digest(); want != "" && have != want {
-		return nil, w.fail(lifecycle.DigestMismatch, "the revision's content has digest %s, but the deployment pinned %s; open the revision again or start a new deployment", have, want)
+	have := b.Manifest.Digest()
+	if want != "" && have != want {
+		return nil, "", w.fail(lifecycle.DigestMismatch, "the revision's content has digest %s, but the deployment pinned %s; open the revision again or start a new deployment", have, want)
 	}
-	return b, nil
+	return b, have, nil
 }
 
 // retained looks for a revision among those that the group's deployments left.
@@ -157,7 +166,7 @@ func (w *work) revisionError(ctx context.Context, err error) error {
 }
 
 // read finds, parses and checks the AppSpec of a revision.
-func (w *work) read(archive string, b *revision.Bundle) (*release, error) {
+func (w *work) read(archive string, b *revision.Bundle, digest string) (*release, error) {
 	name, spec, notes, err := readSpec(archive, w.job)
 	for _, n := range notes {
 		w.warn(n.Code, "%s", n.Text)
@@ -167,7 +176,7 @@ func (w *work) read(archive string, b *revision.Bundle) (*release, error) {
 	}
 	r := &release{
 		Format: releaseFormat, Group: w.job.Group, Deployment: w.step.Deployment,
-		Digest: b.Manifest.Digest(), Kind: b.Kind, AppSpec: name, Spec: spec, Scripts: map[string]string{},
+		Digest: digest, Kind: b.Kind, AppSpec: name, Spec: spec, Scripts: map[string]string{},
 	}
 	for _, h := range spec.Hooks {
 		for _, s := range h.Scripts {

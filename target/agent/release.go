@@ -1,9 +1,6 @@
 package agent
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,38 +41,4 @@ func readRelease(dir string) (*release, error) {
 		return nil, fmt.Errorf("%s has format %d, this version reads format %d", filepath.Join(dir, releaseFile), r.Format, releaseFormat)
 	}
 	return r, nil
-}
-
-// writeManifest streams a manifest to a file; it may be large.
-func writeManifest(path string, m revision.Manifest) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriter(f)
-	enc := json.NewEncoder(w)
-	for i := range m.Entries {
-		if err := enc.Encode(&m.Entries[i]); err != nil {
-			return errors.Join(err, f.Close())
-		}
-	}
-	return errors.Join(w.Flush(), f.Sync(), f.Close())
-}
-
-func readManifest(path string) (revision.Manifest, error) {
-	var m revision.Manifest
-	f, err := os.Open(path)
-	if err != nil {
-		return m, err
-	}
-	defer f.Close()
-	dec := json.NewDecoder(bufio.NewReader(f))
-	for dec.More() {
-		var e revision.Entry
-		if err := dec.Decode(&e); err != nil {
-			return m, fmt.Errorf("%s is damaged: %w", path, err)
-		}
-		m.Entries = append(m.Entries, e)
-	}
-	return m, nil
 }

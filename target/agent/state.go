@@ -26,9 +26,9 @@ const (
 const (
 	archiveDir   = "deployment-archive" // the unpacked revision
 	logFile      = "logs/scripts.log"
-	releaseFile  = "release.json"  // what the revision is, and its AppSpec as parsed
-	manifestFile = "manifest.json" // what the revision held when it was fetched
-	preparedDir  = ".prepared"     // all of the above before the download is official
+	releaseFile  = "release.json" // what the revision is, and its AppSpec as parsed
+	manifestFile = "manifest"     // what the revision held when it was fetched
+	preparedDir  = ".prepared"    // all of the above before the download is official
 )
 
 // maxPart bounds the length of an encoded id; most file systems end at 255.
