@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
@@ -21,13 +22,16 @@ var (
 	ErrUnfinished = errors.New("the group's last deployment has not ended")
 	// ErrNothingToResume: the group has no unfinished deployment.
 	ErrNothingToResume = errors.New("the group has no unfinished deployment")
-	// ErrNotRunning: Stop was called while nothing ran.
+	// ErrNotRunning: Stop or Continue was called while nothing ran.
 	ErrNotRunning = errors.New("no deployment is running")
+	// ErrNoHold: Continue was called while the deployment waited for nobody.
+	ErrNoHold = errors.New("the deployment is in no hold that could be continued")
 )
 
 // Deployment deploys a revision to a group of units. Fill in the fields and call
 // [Deployment.Run]. The fields must not change while it runs. One Deployment runs
-// one deployment at a time; [Deployment.Stop] may be called from any goroutine.
+// one deployment at a time; [Deployment.Stop] and [Deployment.Continue]
+// may be called from any goroutine.
 type Deployment struct {
 	Application string // CodeDeploy's application name, for the scripts' environment; empty: none
 	Group       string // deployment group id; names the history. Required
@@ -52,6 +56,23 @@ type Deployment struct {
 	RerunInterrupted bool
 	// Strict refuses what CodeDeploy silently ignores.
 	Strict bool
+	// Supersede ends the group's unfinished deployment, if there is one, and starts
+	// from what that left. Nobody may be driving it. Zero: ErrUnfinished.
+	Supersede bool
+	// OutdatedOnly leaves healthy units alone that have the revision already
+	// (CodeDeploy: updateOutdatedInstancesOnly). So a failed deployment can be
+	// retried on what failed.
+	OutdatedOnly bool
+
+	// Timeout is how long the deployment may take in all. When it is over nothing
+	// new is started, and it has failed. Zero: no limit.
+	Timeout time.Duration
+	// EventTimeouts limits single events, by name. A unit that exceeds one has
+	// failed; what it was doing may still run. Zero, or not named: no limit but those
+	// of the scripts.
+	EventTimeouts map[lifecycle.Event]time.Duration
+	// Watch watches alarms. One that fires stops the deployment.
+	Watch rollback.Watch
 
 	// WorkDir is where archives are unpacked, in a directory of their own that is
 	// removed at the end; empty: the system's directory for temporary files.
@@ -62,9 +83,9 @@ type Deployment struct {
 	// panic in it is dropped.
 	Observe func(lifecycle.Record)
 
-	mu     sync.Mutex
-	memory journal.Memory
-	stop   chan StopOptions // of the run in progress; nil: there is none
+	mu      sync.Mutex
+	memory  journal.Memory
+	running *runner // nil: nothing runs
 }
 
 // StopOptions say how a deployment is stopped.
@@ -112,6 +133,9 @@ func (d *Deployment) Run(ctx context.Context) (*Result, error) {
 		if err != nil {
 			return err
 		}
+		if err := r.watch(ctx); err != nil {
+			return err
+		}
 		st := &strategy.State{}
 		if err := r.begin(ctx, st, plan, notes); err != nil {
 			return err
@@ -152,32 +176,58 @@ func (d *Deployment) Resume(ctx context.Context, id string) (*Result, error) {
 }
 
 // Stop ends the running deployment: nothing new is started, steps in progress come
-// to their end, units between two events are left there and listed. It returns at
-// once; Run returns when all that has happened. It fails with ErrNotRunning while
-// nothing runs; stopping twice is the same as once.
-func (d *Deployment) Stop(opt StopOptions) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.stop == nil {
-		return ErrNotRunning
-	}
-	select {
-	case d.stop <- opt:
-	default: // one is waiting already
-	}
-	return nil
+// to their end, units between two events are left there and listed. It returns
+// when the request is in the journal, or when ctx is cancelled; Run returns when all
+// that has happened. It fails with ErrNotRunning while nothing runs; stopping twice
+// is the same as once.
+func (d *Deployment) Stop(ctx context.Context, opt StopOptions) error {
+	return d.command(ctx, command{stop: &opt})
 }
 
-// locked runs f with the group's journal open, and with Stop connected.
+// Continue ends the hold that the deployment is in (CodeDeploy: ContinueDeployment):
+// traffic moves, originals are retired, the next wave begins. It returns as Stop
+// does; ErrNoHold if there is nothing to continue.
+func (d *Deployment) Continue(ctx context.Context, reason string) error {
+	return d.command(ctx, command{reason: reason})
+}
+
+// command hands c to the run in progress and waits for its answer.
+func (d *Deployment) command(ctx context.Context, c command) error {
+	d.mu.Lock()
+	r := d.running
+	d.mu.Unlock()
+	if r == nil {
+		return ErrNotRunning
+	}
+	c.reply = make(chan error, 1)
+	select {
+	case r.commands <- c:
+	case <-r.done:
+		return ErrNotRunning
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-c.reply:
+		return err
+	case <-r.done:
+		return ErrNotRunning
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// locked runs f with the group's journal open, and with commands connected.
 func (d *Deployment) locked(ctx context.Context, f func(*runner) error) (err error) {
 	if err := d.valid(); err != nil {
 		return err
 	}
-	r := &runner{d: d, stop: make(chan StopOptions, 1)}
-	if !d.connect(nil, r.stop) {
+	r := &runner{d: d, commands: make(chan command), done: make(chan struct{})}
+	if !d.connect(nil, r) {
 		return errors.New("deployment: already running: one Deployment runs one deployment at a time")
 	}
-	defer d.connect(r.stop, nil)
+	defer d.connect(r, nil)
+	defer close(r.done)
 	r.log, err = d.journal().Open(ctx, d.Group)
 	if err != nil {
 		return fmt.Errorf("group %s: %w", d.Group, err)
@@ -198,14 +248,14 @@ func (d *Deployment) valid() error {
 	}
 }
 
-// connect makes a run the one that Stop talks to, if from is the present one.
-func (d *Deployment) connect(from, to chan StopOptions) bool {
+// connect makes a run the one that commands go to, if from is the present one.
+func (d *Deployment) connect(from, to *runner) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stop != from {
+	if d.running != from {
 		return false
 	}
-	d.stop = to
+	d.running = to
 	return true
 }
 

@@ -1,6 +1,7 @@
 package cutover
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,14 +24,27 @@ type runner struct {
 	read journal.Reader // the same log, or one that holds no lock
 	job  *target.Job
 	work []string
-	stop chan StopOptions
+	// commands takes what other goroutines ask for; done is closed when nobody reads
+	// it any more.
+	commands chan command
+	done     chan struct{}
+	latch    *rollback.Latch // nil: no alarms are watched
 }
 
-// event is what a step's goroutine tells the loop: that it ended, or a note.
+// command is something that somebody asks of a running deployment.
+type command struct {
+	stop   *StopOptions // nil: continue
+	reason string
+	reply  chan error // has room for one
+}
+
+// event is what another goroutine tells the loop: that a step ended, a note about
+// it, or what the alarms say.
 type event struct {
-	step lifecycle.Step
-	note *lifecycle.Note
-	err  error
+	step   lifecycle.Step
+	note   *lifecycle.Note
+	err    error
+	alarms []rollback.Reading
 }
 
 // drive is the loop: ask Next, write, act, wait, write, again, until the
@@ -49,6 +63,10 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 		steps.Go(func() { r.perform(stepCtx, step, events) })
 	}
 
+	if r.latch != nil {
+		steps.Go(func() { r.poll(stepCtx, events) })
+	}
+
 	again := st.Running()
 	for {
 		dec := strategy.Next(st, time.Now())
@@ -65,11 +83,7 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 		case len(dec.Note) > 0 && len(dec.Start) == 0:
 			continue
 		}
-		records, err := r.wait(ctx, dec.Wake, events)
-		if err != nil {
-			return fmt.Errorf("%s: abandoned, it can be resumed: %w", st.Plan().Deployment, err)
-		}
-		if err := r.append(ctx, st, records...); err != nil {
+		if err := r.wait(ctx, st, dec.Wake, events); err != nil {
 			return err
 		}
 	}
@@ -88,9 +102,9 @@ func (r *runner) begun(dec strategy.Decision, again []lifecycle.Step) []lifecycl
 	return records
 }
 
-// wait blocks until something happens and returns it as records. All that has
-// happened by then is returned at once: one write for many.
-func (r *runner) wait(ctx context.Context, wake time.Time, events <-chan event) ([]lifecycle.Record, error) {
+// wait blocks until something happens and writes it down. All that has happened by
+// then is written at once: one write for many.
+func (r *runner) wait(ctx context.Context, st *strategy.State, wake time.Time, events <-chan event) error {
 	var timer <-chan time.Time
 	if !wake.IsZero() {
 		t := time.NewTimer(time.Until(wake))
@@ -100,41 +114,93 @@ func (r *runner) wait(ctx context.Context, wake time.Time, events <-chan event) 
 	var records []lifecycle.Record
 	select {
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	case <-timer:
-	case opt := <-r.stop:
-		records = append(records, stopped(opt))
+	case c := <-r.commands:
+		return r.obey(ctx, st, c)
 	case e := <-events:
-		records = append(records, e.record())
+		records = r.record(records, st, e)
 	}
 	for {
 		select {
 		case e := <-events:
-			records = append(records, e.record())
+			records = r.record(records, st, e)
+			continue
 		default:
-			// A step that was cancelled has not ended, whatever it says.
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			return records, nil
+		}
+		// A step that was cancelled has not ended, whatever it says.
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: abandoned, it can be resumed: %w", st.Plan().Deployment, context.Cause(ctx))
+		}
+		return r.append(ctx, st, records...)
+	}
+}
+
+// obey writes a command down, and answers once it is durable.
+func (r *runner) obey(ctx context.Context, st *strategy.State, c command) error {
+	rec := lifecycle.Record{Kind: lifecycle.Stopped}
+	if c.stop != nil {
+		rec.Data = stopData(strategy.Stop{Code: lifecycle.ManualStop, Reason: cmp.Or(c.stop.Reason, "no reason given"), Rollback: c.stop.Rollback})
+	} else {
+		hold, _ := st.Hold()
+		if hold.Name == "" || st.Stop() != nil {
+			c.reply <- ErrNoHold
+			return nil
+		}
+		rec = noted(lifecycle.Step{}, lifecycle.Note{Text: "continued: " + cmp.Or(c.reason, "no reason given")})
+		rec.Kind, rec.Step.Stage = lifecycle.Released, st.Stage()
+	}
+	err := r.append(ctx, st, rec)
+	c.reply <- err
+	return err
+}
+
+func stopData(s strategy.Stop) json.RawMessage {
+	data, _ := json.Marshal(s) // plain fields always marshal
+	return data
+}
+
+// record adds what an event means to records.
+func (r *runner) record(records []lifecycle.Record, st *strategy.State, e event) []lifecycle.Record {
+	switch {
+	case e.alarms != nil:
+		why := r.latch.Observe(e.alarms)
+		if why == "" || st.Stop() != nil {
+			return records
+		}
+		return append(records, lifecycle.Record{Kind: lifecycle.Stopped, Data: stopData(strategy.Stop{Code: lifecycle.AlarmActive, Reason: why})})
+	case e.note != nil:
+		return append(records, noted(e.step, *e.note))
+	default:
+		return append(records, lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: failure(e.err)})
+	}
+}
+
+// watch reads the alarms for the first time and refuses to start while one fires.
+func (r *runner) watch(ctx context.Context) (err error) {
+	w := r.d.Watch
+	if len(w.Alarms) == 0 {
+		return nil
+	}
+	if r.latch, err = rollback.NewLatch(w, w.Read(ctx)); err != nil {
+		return &lifecycle.Error{Err: err, Failure: lifecycle.Failure{Code: lifecycle.AlarmActive, Message: err.Error()}}
+	}
+	return nil
+}
+
+// poll reads the alarms again and again, until ctx is cancelled.
+func (r *runner) poll(ctx context.Context, events chan<- event) {
+	tick := time.NewTicker(r.d.Watch.Period())
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if rs := r.d.Watch.Read(ctx); ctx.Err() == nil {
+			events <- event{alarms: rs}
 		}
 	}
-}
-
-func stopped(opt StopOptions) lifecycle.Record {
-	stop := strategy.Stop{Reason: opt.Reason, Rollback: opt.Rollback}
-	if stop.Reason == "" {
-		stop.Reason = "no reason given"
-	}
-	data, _ := json.Marshal(stop) // plain fields always marshal
-	return lifecycle.Record{Kind: lifecycle.Stopped, Data: data}
-}
-
-func (e event) record() lifecycle.Record {
-	if e.note != nil {
-		return noted(e.step, *e.note)
-	}
-	return lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: failure(e.err)}
 }
 
 func noted(step lifecycle.Step, n lifecycle.Note) lifecycle.Record {
@@ -164,10 +230,22 @@ func (r *runner) perform(ctx context.Context, step lifecycle.Step, events chan<-
 		}
 		events <- e
 	}()
+	limit := r.d.EventTimeouts[step.Event]
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTooLong)
+		defer cancel()
+	}
 	e.err = r.d.Target.Perform(ctx, target.Task{Step: step, Job: r.job, Note: func(n lifecycle.Note) {
 		events <- event{step: step, note: &n}
 	}})
+	if e.err != nil && context.Cause(ctx) == errTooLong {
+		e.err = &lifecycle.Error{Step: step, Err: errTooLong, Failure: lifecycle.Failure{Code: lifecycle.TimedOut,
+			Message: fmt.Sprintf("has not ended within %s (EventTimeouts); what it was doing may still run", limit)}}
+	}
 }
+
+var errTooLong = errors.New("the event took too long")
 
 // append numbers records, makes them durable, folds them and shows them. Nothing
 // may be done that is not written, so any error ends the run.
@@ -238,8 +316,9 @@ func (r *runner) policy(st *strategy.State) rollback.Policy {
 
 func ending(st *strategy.State, v strategy.Verdict) rollback.Ending {
 	plan := st.Plan()
+	stop := st.Stop()
 	return rollback.Ending{
-		Stopped: v == strategy.DeploymentStopped, IsRollback: plan.RollbackOf != "",
+		Stopped: v == strategy.DeploymentStopped, Alarm: stop != nil && stop.Code == lifecycle.AlarmActive, IsRollback: plan.RollbackOf != "",
 		Revision: plan.Revision, LastGood: plan.LastGood, Touched: len(st.Touched()),
 	}
 }
@@ -252,6 +331,7 @@ func (r *runner) conclude(ctx context.Context, st *strategy.State) (*Result, err
 	if out.Rollback == "" {
 		return res, nil
 	}
+	r.latch = nil // what the alarms say of the bad revision must not stop the way back
 	back, err := r.load(ctx, out.Rollback)
 	switch {
 	case errors.Is(err, journal.ErrNotFound):

@@ -223,13 +223,13 @@ func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fake.NewFleet(4)
 		d := deployment(t, f, "one")
-		require.ErrorIs(t, d.Stop(StopOptions{}), ErrNotRunning)
+		require.ErrorIs(t, d.Stop(t.Context(), StopOptions{}), ErrNotRunning)
 		run(t, d)
 		d.Revision = rev(t, "two")
 		f.On(fake.Match{}, fake.Delay(time.Second))
 		time.AfterFunc(2500*time.Millisecond, func() {
-			require.NoError(t, d.Stop(StopOptions{Reason: "wrong day", Rollback: true}))
-			require.NoError(t, d.Stop(StopOptions{Reason: "again"}))
+			require.NoError(t, d.Stop(t.Context(), StopOptions{Reason: "wrong day", Rollback: true}))
+			require.NoError(t, d.Stop(t.Context(), StopOptions{Reason: "again"}))
 		})
 		res := run(t, d)
 		require.Equal(t, strategy.DeploymentStopped, res.Status)

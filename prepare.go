@@ -9,6 +9,7 @@ import (
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
+	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target"
 )
@@ -40,7 +41,7 @@ func (r *runner) prepare(ctx context.Context) (strategy.Plan, []lifecycle.Note, 
 	if id == "" {
 		id = newID()
 	}
-	in := strategy.Input{Deployment: id, Revision: rev, Overrides: d.overrides()}
+	in := strategy.Input{Deployment: id, Revision: rev, Overrides: d.overrides(), Timeout: d.Timeout}
 	plan, err := r.plan(ctx, in, standing)
 	return plan, notes, err
 }
@@ -58,6 +59,9 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 		u.Healthy, u.Revision = known.Healthy && u.Lost == "", known.Revision
 		in.Units[i] = u
 	}
+	if r.d.OutdatedOnly && in.RollbackOf == "" {
+		in.Touched = outdated(in)
+	}
 	if b, ok := r.d.Target.(target.Balanced); ok {
 		in.Balanced = b.Balanced()
 	}
@@ -66,6 +70,17 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 		st = strategy.OneAtATime()
 	}
 	return st.Plan(in)
+}
+
+// outdated lists the units that do not have the revision, or are not healthy.
+func outdated(in strategy.Input) []string {
+	ids := []string{}
+	for _, u := range in.Units {
+		if !u.Healthy || u.Revision != in.Revision.Digest {
+			ids = append(ids, u.ID)
+		}
+	}
+	return ids
 }
 
 // standing is how the last deployment left the group. One that has not ended, or
@@ -79,10 +94,28 @@ func (r *runner) standing(ctx context.Context) (strategy.Standing, error) {
 	if err != nil {
 		return strategy.Standing{}, err
 	}
-	if o, _ := last.Outcome(); o == nil || o.Rollback != "" {
-		return strategy.Standing{}, fmt.Errorf("%w: %s; resume it", ErrUnfinished, last.Plan().Deployment)
+	o, _ := last.Outcome()
+	switch {
+	case o != nil && o.Rollback == "", r.d.Supersede && r.log == nil:
+		return last.Standing(), nil
+	case !r.d.Supersede:
+		return strategy.Standing{}, fmt.Errorf("%w: %s; resume it, or supersede it", ErrUnfinished, last.Plan().Deployment)
+	case o == nil:
+		err = r.end(ctx, last)
 	}
-	return last.Standing(), nil
+	return last.Standing(), err
+}
+
+// end closes the records of a deployment that another one supersedes. Nothing of it
+// is rolled back: the units are taken as they are.
+func (r *runner) end(ctx context.Context, st *strategy.State) error {
+	here := lifecycle.Step{Deployment: st.Plan().Deployment}
+	out, err := json.Marshal(strategy.Outcome{Verdict: strategy.DeploymentStopped})
+	if err != nil {
+		return err
+	}
+	return r.append(ctx, st, lifecycle.Record{Kind: lifecycle.Finished, Step: here, Data: out,
+		Failure: &lifecycle.Failure{Code: lifecycle.ManualStop, Message: "superseded by another deployment"}})
 }
 
 // load folds a deployment's records.
@@ -145,6 +178,10 @@ func (d *Deployment) overrides() []string {
 	}{
 		{d.IgnoreStopFailures, "IgnoreStopFailures"},
 		{d.RerunInterrupted, "RerunInterrupted"},
+		{d.Supersede, "Supersede"},
+		{d.OutdatedOnly, "OutdatedOnly"},
+		{d.Watch.StartAnyway, "Watch.StartAnyway"},
+		{d.Watch.IgnoreUnreadable, "Watch.IgnoreUnreadable"},
 	} {
 		if o.on {
 			out = append(out, o.name)
@@ -215,6 +252,9 @@ func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 		if src, err = revision.FromLocation(plan.Revision.Location); err != nil {
 			src = nil
 		}
+	}
+	if len(r.d.Watch.Alarms) > 0 && r.latch == nil && plan.RollbackOf == "" {
+		r.latch, _ = rollback.NewLatch(r.d.Watch, nil) // without readings there is nothing to refuse
 	}
 	r.job = r.newJob(plan.Revision, nil, plan.LastGood)
 	r.job.Rollback = plan.RollbackOf != ""

@@ -11,11 +11,13 @@ import (
 type Policy struct {
 	OnFailure bool // it failed (CodeDeploy: DEPLOYMENT_FAILURE)
 	OnStop    bool // somebody stopped it (CodeDeploy: DEPLOYMENT_STOP_ON_REQUEST)
+	OnAlarm   bool // an alarm stopped it (CodeDeploy: DEPLOYMENT_STOP_ON_ALARM)
 }
 
 // Ending is what a decision needs to know of a deployment that did not succeed.
 type Ending struct {
-	Stopped    bool               // it was stopped; else it failed
+	Stopped    bool               // somebody stopped it, or an alarm; else it failed
+	Alarm      bool               // it was an alarm
 	IsRollback bool               // it was a rollback itself
 	Revision   revision.Revision  // what it deployed
 	LastGood   *revision.Revision // of the group's last successful deployment; nil: none
@@ -27,7 +29,10 @@ type Ending struct {
 // one was wanted and there is nowhere to go.
 func (p Policy) Decide(e Ending) (*revision.Revision, *lifecycle.Note) {
 	wanted := p.OnFailure
-	if e.Stopped {
+	switch {
+	case e.Alarm:
+		wanted = p.OnAlarm
+	case e.Stopped:
 		wanted = p.OnStop
 	}
 	switch {

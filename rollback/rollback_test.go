@@ -25,6 +25,8 @@ func TestDecide(t *testing.T) {
 		"a failure goes back to the last good": {Policy{OnFailure: true}, failed, true, "", ""},
 		"a stop is not a failure":              {Policy{OnFailure: true}, with(func(e *Ending) { e.Stopped = true }), false, "", ""},
 		"a stop goes back where asked":         {Policy{OnStop: true}, with(func(e *Ending) { e.Stopped = true }), true, "", ""},
+		"an alarm is neither":                  {Policy{OnFailure: true, OnStop: true}, with(func(e *Ending) { e.Stopped, e.Alarm = true, true }), false, "", ""},
+		"an alarm goes back where asked":       {Policy{OnAlarm: true}, with(func(e *Ending) { e.Stopped, e.Alarm = true, true }), true, "", ""},
 		"H3: never a rollback of a rollback":   {Policy{OnFailure: true}, with(func(e *Ending) { e.IsRollback = true }), false, lifecycle.RollbackFailed, "never rolled back"},
 		"H1: a first deployment has no past":   {Policy{OnFailure: true}, with(func(e *Ending) { e.LastGood = nil }), false, lifecycle.NoPreviousRevision, "no revision to roll back to"},
 		"nothing touched, nothing to undo":     {Policy{OnFailure: true}, with(func(e *Ending) { e.Touched = 0 }), false, "", "no unit was touched"},

@@ -70,7 +70,7 @@ func (s InPlace) Plan(in Input) (Plan, error) {
 	fleet := Stage{Name: "fleet", Walk: walk, Units: p.order(in), Moves: moves(walk.Events()...), Pace: pace}
 	switch {
 	case len(fleet.Units) == 0:
-		return Plan{}, refuse(lifecycle.NoUnits, "there is nothing to deploy to: %s", nobody(in.Units))
+		return Plan{}, refuse(lifecycle.NoUnits, "there is nothing to deploy to: %s", nobody(in))
 	case in.RollbackOf != "":
 		p.Rules = append(p.Rules, Rule{fmt.Sprintf("only the %d units that %s touched", len(in.Touched), in.RollbackOf), "cutover: a rollback leaves the rest alone"})
 		p.Stages = []Stage{fleet}
@@ -163,11 +163,17 @@ func (s InPlace) waves(p *Plan, fleet Stage) error {
 	return nil
 }
 
-func nobody(units []lifecycle.Unit) string {
-	if len(units) > 0 && units[0].Lost != "" {
-		return fmt.Sprintf("none of %d units can be reached (%s: %s)", len(units), units[0].ID, units[0].Lost)
+// nobody says why a stage would have no units.
+func nobody(in Input) string {
+	switch {
+	case in.Touched != nil && len(in.Touched) == 0 && in.RollbackOf == "":
+		return "every unit has the revision already and is healthy"
+	case in.Touched != nil && len(in.Touched) == 0:
+		return "no unit was touched"
+	default:
+		u := in.Units[0]
+		return fmt.Sprintf("none of %d units can be reached (%s: %s)", len(in.Units), u.ID, u.Lost)
 	}
-	return "no unit was touched"
 }
 
 // order sorts the units that a stage starts: unhealthy, unknown, old, current.

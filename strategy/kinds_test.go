@@ -336,6 +336,19 @@ func TestPredefined(t *testing.T) {
 	require.Equal(t, 17, n)
 }
 
+func TestTimeout(t *testing.T) {
+	in := input(units(4, true))
+	in.Timeout = time.Minute
+	p, err := OneAtATime().Plan(in)
+	require.NoError(t, err)
+	tl := simulate(t, p, Model{Took: func(lifecycle.Step) time.Duration { return 5 * time.Second }})
+	require.Equal(t, DeploymentFailed, tl.Verdict)
+	require.Equal(t, lifecycle.TimedOut, tl.Failure.Code)
+	require.Equal(t, time.Minute, tl.Took)
+	require.Equal(t, []string{"h1", "h2"}, tl.Touched)
+	require.Contains(t, p.String(), "it may take 1m0s in all")
+}
+
 // What if 3 % of the hosts fail? The same answer every time, and the same as that
 // of the real engine's Next.
 func TestSimulate_WhatIf(t *testing.T) {

@@ -28,9 +28,26 @@ type End struct {
 // the notes, then a Started record per step, applies them all, does the steps, and
 // applies an Ended record for each.
 func Next(s *State, now time.Time) Decision {
-	switch {
-	case s.index == nil || s.finished != nil:
+	if s.index == nil || s.finished != nil {
 		return Decision{}
+	}
+	d := s.decide(now)
+	if s.plan.Timeout <= 0 || s.stop != nil || d.End != nil {
+		return d
+	}
+	deadline := s.began.Add(s.plan.Timeout)
+	if !now.Before(deadline) {
+		return s.stopNow(Stop{Code: lifecycle.TimedOut, Reason: fmt.Sprintf("the deployment has not ended within %s", s.plan.Timeout)})
+	}
+	if d.Wake.IsZero() || deadline.Before(d.Wake) {
+		d.Wake = deadline
+	}
+	return d
+}
+
+// decide is Next, but for the deployment's own time limit.
+func (s *State) decide(now time.Time) Decision {
+	switch {
 	case s.stop != nil:
 		return s.nextStopped()
 	case s.stage >= len(s.plan.Stages):
@@ -97,17 +114,15 @@ func (s *State) stageDone(stage Stage, now time.Time) Decision {
 	case now.Before(until):
 		return Decision{Wake: until}
 	case stage.Hold.StopOnExpiry:
-		d := note(lifecycle.Stopped)
-		d.Note[0].Data = marshal(Stop{Reason: fmt.Sprintf("nobody said continue within %s (%s)", stage.Hold.For, stage.Hold.Name)})
-		return d
+		return s.stopNow(Stop{Reason: fmt.Sprintf("nobody said continue within %s (%s)", stage.Hold.For, stage.Hold.Name)})
 	default:
 		return note(lifecycle.Released)
 	}
 }
 
-func marshal(s Stop) json.RawMessage {
-	data, _ := json.Marshal(s) // plain fields always marshal
-	return data
+func (s *State) stopNow(stop Stop) Decision {
+	data, _ := json.Marshal(stop) // plain fields always marshal
+	return Decision{Note: []lifecycle.Record{{Kind: lifecycle.Stopped, Step: s.here(), Data: data}}}
 }
 
 // nextStopped lets steps that run come to their end, starts nothing, and writes
@@ -117,6 +132,9 @@ func (s *State) nextStopped() Decision {
 		return Decision{}
 	}
 	why := &lifecycle.Failure{Code: lifecycle.ManualStop, Message: "stopped: " + s.stop.Reason}
+	if s.stop.Code != "" {
+		why.Code = s.stop.Code
+	}
 	var d Decision
 	for _, i := range s.ready {
 		if s.units[i].ready {
@@ -128,6 +146,9 @@ func (s *State) nextStopped() Decision {
 	}
 	if len(d.Note) == 0 {
 		d.End = &End{Verdict: DeploymentStopped, Failure: why}
+		if why.Code == lifecycle.TimedOut {
+			d.End.Verdict = DeploymentFailed // nobody asked for it
+		}
 	}
 	return d
 }

@@ -26,6 +26,10 @@ type Plan struct {
 	Units      []lifecycle.Unit `json:"units"` // the whole group, as found at the start
 	Stages     []Stage          `json:"stages"`
 	Rules      []Rule           `json:"rules"`
+	// Timeout is how long the deployment may take, counted from its first record, in
+	// nanoseconds in JSON. When it is over nothing new is started, and the deployment
+	// has failed. Zero: no limit.
+	Timeout time.Duration `json:"timeout,omitempty"`
 	// Overrides names the relaxations that the caller asked for, so that the
 	// journal shows them.
 	Overrides []string `json:"overrides,omitempty"`
@@ -113,6 +117,9 @@ func (p Plan) String() string {
 	b.WriteString("\nrules\n")
 	for _, r := range p.Rules {
 		fmt.Fprintf(&b, "  %s (%s)\n", r.Text, r.Source)
+	}
+	if p.Timeout > 0 {
+		fmt.Fprintf(&b, "  it may take %s in all (Deployment.Timeout)\n", p.Timeout)
 	}
 	for _, o := range p.Overrides {
 		fmt.Fprintf(&b, "  override: %s\n", o)

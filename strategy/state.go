@@ -11,8 +11,10 @@ import (
 
 // Stop is the data of a Stopped record.
 type Stop struct {
-	Reason   string `json:"reason"`
-	Rollback bool   `json:"rollback,omitempty"` // roll back, whatever the policy says
+	// Code is ManualStop, AlarmActive or TimedOut; empty: ManualStop.
+	Code     lifecycle.Code `json:"code,omitempty"`
+	Reason   string         `json:"reason"`
+	Rollback bool           `json:"rollback,omitempty"` // roll back, whatever the policy says
 }
 
 // Status is how one unit stands in a deployment, in CodeDeploy's words.
@@ -68,6 +70,7 @@ type unit struct {
 // concurrent use.
 type State struct {
 	plan     Plan
+	began    time.Time
 	seq      int64
 	index    map[string]int
 	units    []unit
@@ -96,6 +99,9 @@ func (s *State) Counts() Counts { return s.counts }
 // Outcome returns how the deployment ended and why it failed; nil: it has not
 // ended.
 func (s *State) Outcome() (*Outcome, *lifecycle.Failure) { return s.finished, s.failure }
+
+// Stage is the number of the present stage.
+func (s *State) Stage() int { return s.stage }
 
 // Stop returns the first request to stop; nil: there was none.
 func (s *State) Stop() *Stop { return s.stop }
@@ -182,7 +188,7 @@ func (s *State) applyPlanned(r lifecycle.Record) error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	s.plan = p
+	s.plan, s.began = p, r.Time
 	s.index = make(map[string]int, len(p.Units))
 	s.units = make([]unit, len(p.Units))
 	for i, u := range p.Units {
@@ -425,7 +431,7 @@ func (s *State) Standing() Standing {
 			next.Healthy, next.Revision = true, s.plan.Revision.Digest
 		case u.Touched:
 			next.Healthy, next.Revision = false, ""
-		case good && s.plan.RollbackOf == "":
+		case good && s.plan.RollbackOf == "" && u.Revision != s.plan.Revision.Digest:
 			next.Healthy, next.Revision = false, ""
 		}
 		st.Units[u.ID] = next

@@ -25,18 +25,20 @@ type Input struct {
 	Balanced   bool               // a load balancer sends hosts their traffic
 	TestRoute  bool               // ECS: there is a test listener
 
-	// RollbackOf is the deployment to roll back; empty: go forward. Only units
-	// named in Touched are deployed to then; nil: all.
+	// RollbackOf is the deployment to roll back; empty: go forward.
 	RollbackOf string
-	Touched    []string
-	Overrides  []string
+	// Touched names the units to deploy to: those that the deployment to roll back
+	// has touched, or those that are outdated. Nil: all.
+	Touched   []string
+	Overrides []string
+	Timeout   time.Duration // of the deployment; zero: none
 }
 
 // plan begins a plan with what all kinds have in common.
 func (in Input) plan(strategy string) Plan {
 	return Plan{
 		Deployment: in.Deployment, Group: in.Group, Revision: in.Revision, LastGood: in.LastGood,
-		RollbackOf: in.RollbackOf, Strategy: strategy, Units: in.Units, Overrides: in.Overrides,
+		RollbackOf: in.RollbackOf, Strategy: strategy, Units: in.Units, Overrides: in.Overrides, Timeout: in.Timeout,
 	}
 }
 
