@@ -20,6 +20,9 @@ package appspec
 //     untrusted text.
 //   - [ErrTimeout] for a number of seconds that no timer can hold.
 //
+// For ECS and Lambda no agent decides. An error there is what CodeDeploy refuses
+// or what cannot mean what it says; an unknown key is a warning.
+//
 // The other way round, aliases within limits and a byte order mark are accepted,
 // where the agent's reader stumbles over them.
 type Code string
@@ -41,8 +44,9 @@ const (
 	ErrTooDeep           Code = "TooDeep"
 	ErrTooLarge          Code = "TooLarge"
 	ErrTagNotAllowed     Code = "TagNotAllowed"
-	ErrDate              Code = "Date" // an unquoted date
-	ErrPlatform          Code = "PlatformNotSupported"
+	ErrDate              Code = "Date"         // an unquoted date
+	ErrPlatform          Code = "NotAnAppSpec" // another product's file
+	ErrPlatformMismatch  Code = "PlatformMismatch"
 	ErrMixedPlatforms    Code = "MixedPlatforms"
 	ErrMore              Code = "MoreProblems"
 )
@@ -51,9 +55,12 @@ const (
 const (
 	ErrUnknownField Code = "UnknownField"
 	ErrMissingField Code = "MissingField"
+	ErrKeyCase      Code = "KeyCase" // a known key in other letters
+	ErrIndentation  Code = "Indentation"
 	ErrType         Code = "Type" // such as a list where text is needed
 	ErrEnum         Code = "Enum" // not one of the allowed words
 	ErrBadPath      Code = "BadPath"
+	ErrBadName      Code = "BadName"
 	ErrPathEscapes  Code = "PathEscapes"
 	ErrPlaceholder  Code = "Placeholder" // a template's variable was left in
 )
@@ -82,6 +89,18 @@ const (
 	ErrACL                  Code = "Acl"
 	ErrACLDefaultOnFile     Code = "AclDefaultOnFile"
 	ErrContext              Code = "Context"
+)
+
+// Problems of AppSpecs for ECS and Lambda.
+const (
+	ErrResources        Code = "Resources" // not exactly one
+	ErrTaskDefinition   Code = "TaskDefinition"
+	ErrPort             Code = "Port"
+	ErrNetwork          Code = "Network"
+	ErrCapacityProvider Code = "CapacityProvider"
+	ErrLambdaVersion    Code = "LambdaVersion"
+	ErrNothingToDeploy  Code = "NothingToDeploy"
+	ErrHookFunction     Code = "HookFunction"
 )
 
 // Problems of the revision's files.

@@ -35,6 +35,11 @@
 //
 // # Platforms
 //
-// This package reads the AppSpec of servers. An AppSpec for ECS or Lambda is
-// recognised by its content and refused with the code [ErrPlatform].
+// One [Spec] holds the AppSpec of any platform. The content decides which it is:
+// a resource of ECS or Lambda, else it is for servers; [Detect] tells it even of
+// broken text. [Options.Platform] refuses the others. For ECS and Lambda, keys are
+// taken in any letter case, with a warning, since CodeDeploy's documents disagree
+// about it; versions, ports and names are read from the text as it is written; and
+// a template's variable that is not filled in is a warning, also in a number's
+// place.
 package appspec

@@ -1,7 +1,6 @@
 package appspec
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -33,6 +32,43 @@ var misplaced = map[string]string{
 	"file_exists_behavior": "the top level",
 }
 
+// resourceHints are keyHints for ECS and Lambda.
+var resourceHints = map[string]string{
+	"servicename":              "the deployment group names the service",
+	"clustername":              "the deployment group names the cluster",
+	"cluster":                  "the deployment group names the cluster",
+	"targetgrouparn":           "the deployment group names the target groups",
+	"targetgroups":             "the deployment group names the target groups",
+	"targetgroupinfo":          "the deployment group names the target groups",
+	"targetgrouppairinfo":      "the deployment group names the target groups and listeners",
+	"trafficroutingconfig":     "the deployment configuration says how traffic moves",
+	"hostport":                 "only ContainerPort is read",
+	"desiredcount":             "an AppSpec cannot change the number of tasks",
+	"launchtype":               "write CapacityProviderStrategy, or leave it to the service",
+	"requirescompatibilities":  "it belongs to the task definition",
+	"deploymentid":             "CodeDeploy gives the id itself",
+	"handler":                  "it belongs to the function, not to its deployment",
+	"events":                   "they belong to the function, not to its deployment",
+	"runtime":                  "it belongs to the function, not to its deployment",
+	"subnets":                  "it belongs below NetworkConfiguration and AwsvpcConfiguration",
+	"securitygroups":           "it belongs below NetworkConfiguration and AwsvpcConfiguration",
+	"assignpublicip":           "it belongs below NetworkConfiguration and AwsvpcConfiguration",
+	"awsvpcconfiguration":      "it belongs below NetworkConfiguration",
+	"containername":            "it belongs below LoadBalancerInfo",
+	"containerport":            "it belongs below LoadBalancerInfo",
+	"taskdefinition":           "it belongs below Properties: check the indentation",
+	"loadbalancerinfo":         "it belongs below Properties: check the indentation",
+	"platformversion":          "it belongs below Properties: check the indentation",
+	"networkconfiguration":     "it belongs below Properties: check the indentation",
+	"capacityproviderstrategy": "it belongs below Properties: check the indentation",
+	"name":                     "it belongs below Properties: check the indentation",
+	"alias":                    "it belongs below Properties: check the indentation",
+	"currentversion":           "it belongs below Properties: check the indentation",
+	"targetversion":            "it belongs below Properties: check the indentation",
+	"files":                    "it is for servers",
+	"permissions":              "it is for servers",
+}
+
 // unknownKey warns of a key that nothing reads.
 func (p *parser) unknownKey(e pair, known []string) {
 	name := e.name()
@@ -50,15 +86,26 @@ func (p *parser) unknownKey(e pair, known []string) {
 		pr.nearest(near)
 		return
 	}
-	if strings.Contains(name, ":") {
-		pr.hint("put a blank after the colon")
-	} else if h := keyHints[normal(name)]; h != "" {
-		pr.hint(h)
-	} else if where := misplaced[name]; where != "" {
-		pr.hint("it belongs to " + where + ": check the indentation")
-	} else if lifecycle.Server.Takes(lifecycle.Event(name)) {
-		pr.hint("an event belongs under hooks: check the indentation")
+	pr.hint(p.keyHint(name))
+}
+
+// keyHint tells what is known about a key that is not known here; empty: nothing.
+func (p *parser) keyHint(name string) string {
+	hints, at, where := keyHints, misplaced, "hooks"
+	if p.platform != lifecycle.Server {
+		hints, at, where = resourceHints, nil, "Hooks"
 	}
+	switch {
+	case strings.Contains(name, ":"):
+		return "put a blank after the colon"
+	case hints[normal(name)] != "":
+		return hints[normal(name)]
+	case at[name] != "":
+		return "it belongs to " + at[name] + ": check the indentation"
+	case p.platform.Takes(lifecycle.Event(name)):
+		return "an event belongs under " + where + ": check the indentation"
+	}
+	return ""
 }
 
 // normal drops what people vary in a name.
@@ -108,17 +155,4 @@ func distance(a, b string) int {
 		prev2, prev, cur = prev, cur, prev2
 	}
 	return prev[len(b)]
-}
-
-var rePlaceholder = regexp.MustCompile(`\{\{.*\}\}|\$\{\w+\}|\$\w+|^<[\w -]+>$`)
-
-// placeholder warns of a template's variable that was left in a value.
-func (p *parser) placeholder(n *yaml.Node, text string) {
-	if !strings.ContainsAny(text, "{$<") {
-		return
-	}
-	if m := rePlaceholder.FindString(text); m != "" {
-		p.warn(ErrPlaceholder, n, "this looks like a template's variable, and is taken literally").found(m).
-			hint("fill in the template before it is packed")
-	}
 }

@@ -3,6 +3,7 @@ package appspec
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 	"time"
 
@@ -101,6 +102,9 @@ func (p *parser) script(m *yaml.Node) Script {
 	return s
 }
 
+// reCommandLine recognises a program or script that has arguments behind it.
+var reCommandLine = regexp.MustCompile(`^(?:\S+\.(?:sh|bash|py|rb|js|pl|ps1|bat|cmd|exe|jar)|(?:sudo|bash|sh|node|npm|npx|python3?|ruby|perl|java|php|docker|systemctl|service|powershell\S*))\s+\S`)
+
 func (p *parser) location(m, n *yaml.Node) string {
 	if isNull(n) {
 		if n == nil {
@@ -129,6 +133,9 @@ func (p *parser) location(m, n *yaml.Node) string {
 	case p.windows() && hasDrive(s):
 		p.warn(ErrBadPath, n, "the location names a drive, but it is taken from the revision").found(text).
 			allowed("a path in the revision")
+	case reCommandLine.MatchString(s):
+		p.warn(ErrBadPath, n, "this looks like a command line, but all of it is taken as the name of one file").found(text).
+			hint("arguments cannot be given: put the command line into a script")
 	case strings.HasSuffix(s, "/"):
 		p.warn(ErrBadPath, n, "a script's path cannot end in a slash").found(text)
 	}

@@ -3,7 +3,9 @@ package appspec
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/cutover-deploy/cutover/lifecycle"
 	"gopkg.in/yaml.v3"
 )
 
@@ -184,17 +186,39 @@ func indexKey(pairs []pair, name string) int {
 // the unknown ones. out must be as long as known.
 func (p *parser) fields(n *yaml.Node, known []string, out []*yaml.Node) {
 	for _, e := range p.pairs(n, known) {
-		found := false
-		for i, k := range known {
-			if e.key.Kind == yaml.ScalarNode && e.key.Value == k {
-				out[i], found = e.val, true
-				break
-			}
+		i := -1
+		if e.key.Kind == yaml.ScalarNode {
+			i = slices.Index(known, e.key.Value)
 		}
-		if !found {
+		if i < 0 && p.platform != lifecycle.Server {
+			i = p.foldedKey(e, known)
+		}
+		switch {
+		case i < 0:
 			p.unknownKey(e, known)
+			continue
+		case out[i] != nil:
+			p.at(e.name(), func() {
+				p.err(ErrDuplicateKey, e.key, "the key "+known[i]+" is given twice, in different letters").
+					hint("merge the two, only one of them can count")
+			})
 		}
+		out[i] = e.val
 	}
+}
+
+// foldedKey finds a key in other letters. CodeDeploy's documents for ECS and
+// Lambda have their keys in more than one letter case, so that any is taken.
+func (p *parser) foldedKey(e pair, known []string) int {
+	i := slices.IndexFunc(known, func(k string) bool { return e.name() != "" && strings.EqualFold(k, e.name()) })
+	if i < 0 {
+		return i
+	}
+	p.at(e.name(), func() {
+		p.warn(ErrKeyCase, e.key, "the key is written "+known[i]+" in CodeDeploy's reference").
+			hint("write it so: nobody promises that other letters are read")
+	})
+	return i
 }
 
 // items returns the members of a list, aliases followed.

@@ -1,7 +1,6 @@
 package appspec
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -10,6 +9,9 @@ import (
 
 // Options says how strictly an AppSpec is read. The zero value is right for most.
 type Options struct {
+	// Platform is what the AppSpec has to be for; one for another is refused.
+	// Empty: servers if OS is set, else whatever the content says.
+	Platform lifecycle.Platform
 	// OS is the system of the hosts, "linux" or "windows"; an AppSpec for the
 	// other one is refused. Empty: either is accepted.
 	OS string
@@ -59,7 +61,8 @@ func Parse(name string, data []byte, opt Options) (*Spec, []*Problem, error) {
 type parser struct {
 	opt      Options
 	file     string
-	os       string // once known
+	platform lifecycle.Platform // once known
+	os       string             // once known
 	path     []step
 	problems []*Problem
 }
@@ -79,21 +82,47 @@ func (p *parser) parse(data []byte) *Spec {
 	if root == nil || !p.vet(root) {
 		return nil
 	}
-	for _, pl := range platforms {
-		if pl.is(root) {
-			return pl.read(p, root)
-		}
-	}
-	return p.server(root)
+	return p.read(root)
 }
 
-// platforms tells AppSpecs apart by their content; the first that fits reads it.
-// What none claims is for servers.
-var platforms = []struct {
-	is   func(root *yaml.Node) bool
-	read func(p *parser, root *yaml.Node) *Spec
-}{
-	{is: func(r *yaml.Node) bool { return !isServer(r) && foreign(r) != "" }, read: (*parser).refusePlatform},
+// read hands the document to the reader of its platform.
+func (p *parser) read(root *yaml.Node) *Spec {
+	want := p.opt.Platform
+	if want == "" && p.opt.OS != "" {
+		want = lifecycle.Server // only servers have an operating system
+	}
+	is := contentPlatform(root)
+	switch {
+	case is == "" && isTemplate(root):
+		return p.refuse(root, ErrPlatform, "not an AppSpec: this is a CloudFormation template", want)
+	case want == lifecycle.Server && isServer(root), is == "" && want != "":
+		is = want
+	case is == "" && section(root, "Resources") != nil:
+		p.err(ErrResources, section(root, "Resources"), "no resource says whether this is for ECS or Lambda").
+			allowed("exactly one resource, of Type " + typeECS + " or " + typeLambda)
+		return nil
+	case is == "":
+		is = lifecycle.Server
+	case want != "" && is != want:
+		return p.refuse(root, ErrPlatformMismatch, "this is an AppSpec for "+platformNames[is], want)
+	}
+	p.platform = is
+	if is == lifecycle.Server {
+		return p.server(root)
+	}
+	return p.resources(root)
+}
+
+var platformNames = map[lifecycle.Platform]string{
+	lifecycle.Server: "servers", lifecycle.ECS: "ECS", lifecycle.Lambda: "Lambda",
+}
+
+func (p *parser) refuse(root *yaml.Node, code Code, why string, want lifecycle.Platform) *Spec {
+	pr := p.err(code, root, why).allowed("an AppSpec for " + platformNames[want])
+	if want == "" {
+		pr.Allowed = "an AppSpec for servers, ECS or Lambda"
+	}
+	return nil
 }
 
 func (p *parser) push(key string) { p.path = append(p.path, step{key: key}) }
@@ -165,55 +194,8 @@ func at(n *yaml.Node) Pos { return Pos{Line: n.Line, Col: n.Column} }
 
 func serverSpec() *Spec { return &Spec{Platform: lifecycle.Server} }
 
-// foreign names the platform or product that a document is for when it is not
-// for servers; empty: nothing points elsewhere.
-func foreign(root *yaml.Node) string {
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		switch k := root.Content[i]; k.Value {
-		case "Resources", "resources":
-			return resourceType(root.Content[i+1])
-		case "AWSTemplateFormatVersion", "Transform":
-			return "a CloudFormation template"
-		}
-	}
-	return ""
-}
-
-// resourceType looks for the type of the first resource.
-func resourceType(n *yaml.Node) string {
-	n = deref(n)
-	if n.Kind == yaml.MappingNode {
-		return "a CloudFormation template"
-	}
-	for _, entry := range n.Content {
-		entry = deref(entry)
-		for i := 1; i < len(entry.Content); i += 2 {
-			if t := value(deref(entry.Content[i]), "Type"); t != nil {
-				return platformOf(t.Value)
-			}
-		}
-	}
-	return "an AppSpec for ECS or Lambda (it has a Resources section)"
-}
-
-func platformOf(resource string) string {
-	switch resource {
-	case "AWS::ECS::Service":
-		return "an AppSpec for ECS (a resource of type AWS::ECS::Service)"
-	case "AWS::Lambda::Function":
-		return "an AppSpec for Lambda (a resource of type AWS::Lambda::Function)"
-	}
-	return fmt.Sprintf("an AppSpec with a resource of type %s", quote(resource))
-}
-
 // isServer reports whether a document says itself that it is for servers: only
 // they have an operating system or a list of files.
 func isServer(root *yaml.Node) bool {
 	return value(root, "os") != nil || value(root, "files") != nil
-}
-
-func (p *parser) refusePlatform(root *yaml.Node) *Spec {
-	p.err(ErrPlatform, root, "not yet supported here: this is "+foreign(root)).
-		allowed("an AppSpec for servers, with version, os, files and hooks")
-	return nil
 }

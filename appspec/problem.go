@@ -81,6 +81,8 @@ func (p *Problem) allowed(text string) *Problem { p.Allowed = text; return p }
 func (p *Problem) hint(text string) *Problem    { p.Hint = text; return p }
 func (p *Problem) nearest(text string) *Problem { p.Nearest = text; return p }
 
+func itoa(n int) string { return strconv.Itoa(n) }
+
 // maxFound bounds, in characters, what a message repeats of its input.
 const maxFound = 64
 

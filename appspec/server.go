@@ -17,8 +17,9 @@ var serverKeys = []string{"version", "os", "file_exists_behavior", "files", "hoo
 func (p *parser) server(root *yaml.Node) *Spec {
 	var f [6]*yaml.Node
 	p.fields(root, serverKeys, f[:])
-	if what := foreign(root); what != "" {
-		p.warn(ErrMixedPlatforms, root, "read as an AppSpec for servers, though it also looks like "+what)
+	if section(root, "Resources") != nil {
+		p.warn(ErrMixedPlatforms, root, "read as an AppSpec for servers, though it also has Resources, as for ECS or Lambda").
+			hint("keep one file for each platform")
 	}
 	spec := serverSpec()
 	p.at("version", func() { p.version(root, f[0]) })

@@ -8,7 +8,8 @@ import (
 )
 
 // Spec is a parsed AppSpec. Defaults are filled in. It is plain data and, as
-// JSON, survives a round trip: agents keep it in that form.
+// JSON, survives a round trip: agents keep it in that form. OS to Permissions are
+// for servers; ECS has a Service, Lambda a Function, and both have Functions.
 type Spec struct {
 	Platform    lifecycle.Platform `json:"platform"`
 	OS          string             `json:"os,omitempty"`                   // "linux" or "windows"
@@ -16,6 +17,9 @@ type Spec struct {
 	Files       []File             `json:"files,omitempty"`
 	Hooks       []EventHooks       `json:"hooks,omitempty"` // in file order
 	Permissions []Permission       `json:"permissions,omitempty"`
+	Service     *Service           `json:"service,omitempty"`
+	Function    *Function          `json:"function,omitempty"`
+	Functions   []FunctionHook     `json:"functions,omitempty"` // in file order, one for an event
 }
 
 // Scripts returns the scripts of an event in listed order; nil: none.
@@ -112,4 +116,51 @@ type Context struct {
 	User  string `json:"user,omitempty"` // from the key "name", as the host agent reads it
 	Type  string `json:"type"`
 	Range string `json:"range,omitempty"` // normalised, such as s0-s1:c0.c3
+}
+
+// Service is the change that a deployment makes to an ECS service.
+type Service struct {
+	Name           string `json:"name"`            // the resource's, by custom TargetService
+	TaskDefinition string `json:"task_definition"` // ARN or family, with or without a revision
+	ContainerName  string `json:"container_name"`
+	// ContainerPort is 1 to 65535. PortText is a template's variable that stands
+	// in its place, and then ContainerPort is zero.
+	ContainerPort   int                `json:"container_port,omitempty"`
+	PortText        string             `json:"container_port_text,omitempty"`
+	PlatformVersion string             `json:"platform_version,omitempty"` // of Fargate; empty: LATEST
+	Network         *Network           `json:"network,omitempty"`          // nil: as the service has it
+	Capacity        []CapacityProvider `json:"capacity,omitempty"`         // none: as the service has it
+	Pos             Pos                `json:"pos,omitzero"`
+}
+
+// Network is where the tasks of a service get their addresses.
+type Network struct {
+	Subnets        []string `json:"subnets"`
+	SecurityGroups []string `json:"security_groups"`
+	AssignPublicIP string   `json:"assign_public_ip"` // ENABLED or DISABLED
+}
+
+// CapacityProvider is one entry of a capacity provider strategy.
+type CapacityProvider struct {
+	Name   string `json:"name"`
+	Base   int    `json:"base,omitempty"`
+	Weight int    `json:"weight,omitempty"`
+}
+
+// Function is the change that a deployment makes to the alias of a Lambda function.
+type Function struct {
+	Label          string `json:"label"` // the resource's name in the file; means nothing
+	Name           string `json:"name"`
+	Alias          string `json:"alias"`
+	CurrentVersion string `json:"current_version"`
+	TargetVersion  string `json:"target_version"`
+	Pos            Pos    `json:"pos,omitzero"`
+}
+
+// FunctionHook is the Lambda function that checks an ECS or Lambda deployment at
+// an event.
+type FunctionHook struct {
+	Event    lifecycle.Event `json:"event"`
+	Function string          `json:"function"` // name or ARN
+	Pos      Pos             `json:"pos,omitzero"`
 }

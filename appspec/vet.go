@@ -75,12 +75,21 @@ func (v *vetter) date(n *yaml.Node) {
 // coreTags change nothing or only make the kind of a scalar explicit.
 const coreTags = " ! !!str !!int !!float !!bool !!null !!seq !!map !!merge "
 
+// foreignTag reports whether a node has a tag that is not allowed.
+func foreignTag(n *yaml.Node) bool {
+	return n.Style&yaml.TaggedStyle != 0 && !strings.Contains(coreTags, " "+n.Tag+" ")
+}
+
 func (v *vetter) tag(n *yaml.Node) {
-	if n.Style&yaml.TaggedStyle == 0 || strings.Contains(coreTags, " "+n.Tag+" ") {
+	if !foreignTag(n) {
 		return
 	}
-	v.p.err(ErrTagNotAllowed, n, "the YAML tag is not allowed").found(n.Tag).
+	pr := v.p.err(ErrTagNotAllowed, n, "the YAML tag is not allowed").found(n.Tag).
 		hint("remove it: an AppSpec needs no tags")
+	switch n.Tag {
+	case "!Ref", "!GetAtt", "!Sub", "!ImportValue", "!Join", "!FindInMap", "!Select":
+		pr.hint("it is for CloudFormation, and nobody fills it in here: write the value")
+	}
 }
 
 // expand bounds what aliases make of the file, counting every node as often as

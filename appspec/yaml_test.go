@@ -226,21 +226,6 @@ func TestYAML12Directive(t *testing.T) {
 	refused(t, "%YAML 9.9\n---\n"+head, ErrSyntax)
 }
 
-func TestPlatformsAreToldApart(t *testing.T) {
-	for text, what := range map[string]string{
-		"version: 0.0\nResources:\n  - TargetService:\n      Type: AWS::ECS::Service\n": "an AppSpec for ECS",
-		"version: 0.0\nResources:\n  - f:\n      Type: AWS::Lambda::Function\n":         "an AppSpec for Lambda",
-		"version: 0.0\nResources: []\n":                                                 "ECS or Lambda",
-		"version: 0.0\nResources:\n  - f:\n      Type: AWS::EKS::Service\n":             `"AWS::EKS::Service"`,
-		"AWSTemplateFormatVersion: '2010-09-09'\nResources: {}\n":                       "CloudFormation",
-	} {
-		p := refused(t, text, ErrPlatform)
-		require.Contains(t, p.Why, "not yet supported here")
-		require.Contains(t, p.Why, what)
-	}
-	warned(t, head+"Resources:\n  - s: {Type: 'AWS::ECS::Service'}\n", ErrMixedPlatforms)
-}
-
 func TestMoreProblemsThanShown(t *testing.T) {
 	_, _, err := Parse("a", []byte(head+"files:\n"+strings.Repeat("  - {}\n", 60)), Options{})
 	problems := problemsOf(t, err)
