@@ -16,10 +16,13 @@ import (
 // host uses is touched.
 func (w *work) prepare(ctx context.Context) error {
 	r, m, err := w.fetch(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = w.check(ctx, r, m)
 	}
-	return w.check(ctx, r, m)
+	if err != nil {
+		_ = os.RemoveAll(w.prepared()) // nobody asks for it any more; what stays is purged with the folder
+	}
+	return err
 }
 
 // download does DownloadBundle: it makes the fetched revision the current one of
@@ -35,6 +38,7 @@ func (w *work) download(ctx context.Context) error {
 			return w.fail(lifecycle.TargetFailed, "the downloaded revision cannot be put into its place: %w", err)
 		}
 	}
+	_ = os.RemoveAll(w.prepared()) // of a Start that came again
 	r, err := readRelease(w.dir)
 	if err != nil {
 		return w.fail(lifecycle.TargetFailed, "the downloaded revision cannot be read back: %w", err)

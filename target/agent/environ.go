@@ -29,7 +29,18 @@ func (w *work) environ() []string {
 		"DEPLOYMENT_GROUP_ID=" + w.job.Group,
 		"CUTOVER_ROOT=" + w.a.root(),
 	}
+	for _, v := range bundleVars {
+		if text := w.job.Revision.Location.Params[v.param]; text != "" {
+			own = append(own, v.name+"="+text)
+		}
+	}
 	return merge(w.a.baseEnv(), own, w.job.Env)
+}
+
+// bundleVars tell scripts where the revision came from, if it came from afar.
+var bundleVars = []struct{ name, param string }{
+	{"BUNDLE_BUCKET", "bucket"}, {"BUNDLE_KEY", "key"}, {"BUNDLE_VERSION", "version"}, {"BUNDLE_ETAG", "etag"},
+	{"BUNDLE_COMMIT", "commit"},
 }
 
 func (w *work) groupName() string {

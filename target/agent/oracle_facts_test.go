@@ -85,6 +85,35 @@ func (x *comparison) endedMore() bool {
 	return true
 }
 
+// ofBooks reports whether a path is one that only the agent's bookkeeping has.
+func ofBooks(path string) bool {
+	return strings.HasPrefix(path, "{{ROOT}}/agent/") && !strings.Contains(path, "/"+archiveDir) && !strings.Contains(path, "/logs") &&
+		strings.Count(path, "/") != 3
+}
+
+// touchesBooks reports whether the case changes the agent's books by hand, before
+// this deployment.
+func (x *comparison) touchesBooks() bool {
+	list := slices.Clone(x.c.Setup)
+	for i := range x.n + 1 {
+		list = append(list, x.c.Deployments[i].Before...)
+	}
+	return slices.ContainsFunc(list, func(o oracleOp) bool { return strings.HasPrefix(o.Path, "{{ROOT}}/agent/deployment-instructions") })
+}
+
+// probesOfBooks reports whether all probes that differ look at books.
+func (x *comparison) probesOfBooks() bool {
+	if len(x.want.Probes) != len(x.got.Probes) {
+		return false
+	}
+	for i, w := range x.want.Probes {
+		if !same(w, x.got.Probes[i]) && !ofBooks(w.Path) {
+			return false
+		}
+	}
+	return true
+}
+
 // lookIn notes what scripts have made of the revision's folder.
 func (r *oracleRun) lookIn(d oracleDeploy, got *gotDeploy) {
 	dir := filepath.Join(r.root, "agent", part(d.Group), part(d.ID))

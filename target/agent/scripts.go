@@ -101,7 +101,7 @@ func scriptPath(archive, location string) string {
 }
 
 func inside(location string) string {
-	return strings.TrimPrefix(path.Clean("/"+location), "/")
+	return strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(location)), "/")
 }
 
 // hook is one script of an event.
