@@ -144,19 +144,6 @@ func same(a, b any) bool {
 	return string(x) == string(y)
 }
 
-// onlyLines reports whether all lines that differ satisfy ok.
-func onlyLines(want, got []string, ok func(w, g string) bool) bool {
-	if len(want) != len(got) {
-		return false
-	}
-	for i := range want {
-		if want[i] != got[i] && !ok(want[i], got[i]) {
-			return false
-		}
-	}
-	return true
-}
-
 func onlyTree(want, got []treeEntry, ok func(w, g treeEntry) bool) bool {
 	if len(want) != len(got) {
 		return false
