@@ -71,7 +71,6 @@ func gz(t testing.TB, b []byte) []byte {
 type zipItem struct {
 	name, content string
 	mode          fs.FileMode
-	method        uint16
 	change        func(*zip.FileHeader)
 }
 
