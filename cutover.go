@@ -64,6 +64,21 @@ type Deployment struct {
 	// retried on what failed.
 	OutdatedOnly bool
 
+	// AllowQuarantined deploys a revision although it was rolled back in this group
+	// before and has not succeeded since. Zero: refused, with code Quarantined.
+	AllowQuarantined bool
+	// LostBudget is how many units may be out of reach (code UnitLost) without
+	// counting as failed; each takes one off the minimum healthy. Zero: none.
+	LostBudget int
+
+	// Gates are asked before each stage. None: nothing is.
+	Gates []Gate
+	// Before, After and OnRollback run once per deployment, in this process: before
+	// the first unit is touched, after the last stage, and before a rollback touches
+	// its first unit. One that fails fails the deployment. After a crash in the
+	// middle of one it has failed, unless RerunInterrupted. Nil: nothing runs.
+	Before, After, OnRollback lifecycle.Hook
+
 	// Timeout is how long the deployment may take in all. When it is over nothing
 	// new is started, and it has failed. Zero: no limit.
 	Timeout time.Duration

@@ -29,6 +29,7 @@ type runner struct {
 	commands chan command
 	done     chan struct{}
 	latch    *rollback.Latch // nil: no alarms are watched
+	gates    gatekeeper
 }
 
 // command is something that somebody asks of a running deployment.
@@ -45,38 +46,44 @@ type event struct {
 	note   *lifecycle.Note
 	err    error
 	alarms []rollback.Reading
+	gates  *Answer
 }
 
 // drive is the loop: ask Next, write, act, wait, write, again, until the
 // deployment has ended. It returns an error only if it had to abandon it.
 func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 	stepCtx, cancel := context.WithCancelCause(ctx)
-	var steps sync.WaitGroup
+	var others sync.WaitGroup
 	events := make(chan event)
 	defer func() { // abandon: whoever starts a goroutine waits for it
 		cancel(errAbandoned)
-		go func() { steps.Wait(); close(events) }()
+		go func() { others.Wait(); close(events) }()
 		for range events {
 		}
 	}()
-	start := func(step lifecycle.Step) {
-		steps.Go(func() { r.perform(stepCtx, step, events) })
-	}
-
 	if r.latch != nil {
-		steps.Go(func() { r.poll(stepCtx, events) })
+		others.Go(func() { r.poll(stepCtx, events) })
 	}
 
 	again := st.Running()
+	if err := r.append(ctx, st, started(again)...); err != nil {
+		return err
+	}
+	for _, step := range again {
+		others.Go(func() { r.perform(stepCtx, step, true, events) })
+	}
 	for {
 		dec := strategy.Next(st, time.Now())
-		if err := r.append(ctx, st, r.begun(dec, again)...); err != nil {
+		if question := r.gates.hold(&dec, len(r.d.Gates) > 0, time.Now()); question {
+			q := Question{Plan: st.Plan(), Stage: st.Stage(), Now: time.Now()}
+			others.Go(func() { a := ask(stepCtx, r.d.Gates, q); events <- event{gates: &a} })
+		}
+		if err := r.append(ctx, st, append(dec.Note, started(dec.Start)...)...); err != nil {
 			return err
 		}
-		for _, step := range append(again, dec.Start...) {
-			start(step)
+		for _, step := range dec.Start {
+			others.Go(func() { r.perform(stepCtx, step, false, events) })
 		}
-		again = nil
 		switch {
 		case dec.End != nil:
 			return r.finish(ctx, st, dec.End)
@@ -91,13 +98,11 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 
 var errAbandoned = errors.New("the deployment was abandoned")
 
-// begun are the records to write before acting on a decision.
-func (r *runner) begun(dec strategy.Decision, again []lifecycle.Step) []lifecycle.Record {
-	records := dec.Note
-	for _, steps := range [][]lifecycle.Step{again, dec.Start} {
-		for _, s := range steps {
-			records = append(records, lifecycle.Record{Kind: lifecycle.Started, Step: s})
-		}
+// started are the records to write before steps are done.
+func started(steps []lifecycle.Step) []lifecycle.Record {
+	records := make([]lifecycle.Record, len(steps))
+	for i, s := range steps {
+		records[i] = lifecycle.Record{Kind: lifecycle.Started, Step: s}
 	}
 	return records
 }
@@ -168,6 +173,11 @@ func (r *runner) record(records []lifecycle.Record, st *strategy.State, e event)
 			return records
 		}
 		return append(records, lifecycle.Record{Kind: lifecycle.Stopped, Data: stopData(strategy.Stop{Code: lifecycle.AlarmActive, Reason: why})})
+	case e.gates != nil:
+		if r.gates.hear(*e.gates, time.Now()) {
+			return append(records, noted(lifecycle.Step{Stage: st.Stage()}, lifecycle.Note{Text: e.gates.Reason}))
+		}
+		return records
 	case e.note != nil:
 		return append(records, noted(e.step, *e.note))
 	default:
@@ -221,7 +231,7 @@ func failure(err error) *lifecycle.Failure {
 }
 
 // perform does one step and reports. A driver that panics has failed the step.
-func (r *runner) perform(ctx context.Context, step lifecycle.Step, events chan<- event) {
+func (r *runner) perform(ctx context.Context, step lifecycle.Step, again bool, events chan<- event) {
 	e := event{step: step}
 	defer func() {
 		if p := recover(); p != nil {
@@ -230,15 +240,18 @@ func (r *runner) perform(ctx context.Context, step lifecycle.Step, events chan<-
 		}
 		events <- e
 	}()
+	note := func(n lifecycle.Note) { events <- event{step: step, note: &n} }
+	if step.Unit == "" {
+		e.err = r.once(ctx, step, again, note)
+		return
+	}
 	limit := r.d.EventTimeouts[step.Event]
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTooLong)
 		defer cancel()
 	}
-	e.err = r.d.Target.Perform(ctx, target.Task{Step: step, Job: r.job, Note: func(n lifecycle.Note) {
-		events <- event{step: step, note: &n}
-	}})
+	e.err = r.insist(ctx, target.Task{Step: step, Job: r.job, Note: note})
 	if e.err != nil && context.Cause(ctx) == errTooLong {
 		e.err = &lifecycle.Error{Step: step, Err: errTooLong, Failure: lifecycle.Failure{Code: lifecycle.TimedOut,
 			Message: fmt.Sprintf("has not ended within %s (EventTimeouts); what it was doing may still run", limit)}}
@@ -246,6 +259,43 @@ func (r *runner) perform(ctx context.Context, step lifecycle.Step, events chan<-
 }
 
 var errTooLong = errors.New("the event took too long")
+
+// patience is how long to wait before asking again when nobody could say whether a
+// step was done. Its doer keeps the outcome, so asking again does nothing twice.
+var patience = [...]time.Duration{time.Second, 5 * time.Second, 25 * time.Second}
+
+// insist performs a task, and asks again while the answer is Unknown.
+func (r *runner) insist(ctx context.Context, t target.Task) error {
+	for _, pause := range patience {
+		err := r.d.Target.Perform(ctx, t)
+		if e, ok := errors.AsType[*lifecycle.Error](err); !ok || e.Code != lifecycle.Unknown {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+	return r.d.Target.Perform(ctx, t)
+}
+
+// once runs the caller's own hook for an event of the whole deployment.
+func (r *runner) once(ctx context.Context, step lifecycle.Step, again bool, note func(lifecycle.Note)) error {
+	hook := map[lifecycle.Event]lifecycle.Hook{
+		lifecycle.BeforeDeployment: r.d.Before, lifecycle.AfterDeployment: r.d.After, lifecycle.BeforeRollback: r.d.OnRollback,
+	}[step.Event]
+	switch {
+	case again && !r.d.RerunInterrupted:
+		return &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: lifecycle.Interrupted,
+			Message: "was cut off in the middle, and nobody can say how far it came; set RerunInterrupted to run it again"}}
+	case hook == nil:
+		return &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: lifecycle.HookFailed,
+			Message: "the plan has this hook and the Deployment that resumes it has not; fill it in"}}
+	}
+	run := lifecycle.Runner{Note: note}
+	return run.Run(ctx, lifecycle.Env{Step: step}, []lifecycle.Hook{hook})
+}
 
 // append numbers records, makes them durable, folds them and shows them. Nothing
 // may be done that is not written, so any error ends the run.
@@ -359,7 +409,7 @@ func (r *runner) beginRollback(ctx context.Context, st *strategy.State, id strin
 	}
 	plan, err := r.plan(ctx, strategy.Input{
 		Deployment: id, Revision: *good, Overrides: r.d.overrides(),
-		RollbackOf: st.Plan().Deployment, Touched: st.Touched(),
+		RollbackOf: st.Plan().Deployment, Touched: st.Touched(), First: r.onRollback(),
 	}, st.Standing())
 	if err != nil {
 		return nil, err
@@ -369,4 +419,11 @@ func (r *runner) beginRollback(ctx context.Context, st *strategy.State, id strin
 		return nil, err
 	}
 	return back, r.reopen(ctx, back)
+}
+
+func (r *runner) onRollback() lifecycle.Event {
+	if r.d.OnRollback == nil {
+		return ""
+	}
+	return lifecycle.BeforeRollback
 }

@@ -1,11 +1,13 @@
 package cutover
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
@@ -37,11 +39,17 @@ func (r *runner) prepare(ctx context.Context) (strategy.Plan, []lifecycle.Note, 
 	for _, text := range bundle.Notes {
 		notes = append(notes, lifecycle.Note{Text: text})
 	}
-	id := d.ID
-	if id == "" {
-		id = newID()
+	if slices.Contains(standing.Quarantine, rev.Digest) && !d.AllowQuarantined {
+		return strategy.Plan{}, nil, &lifecycle.Error{Failure: lifecycle.Failure{Code: lifecycle.Quarantined, Message: fmt.Sprintf(
+			"the revision %s was rolled back in group %s and has not succeeded since; deploy another, or set AllowQuarantined", rev, d.Group)}}
 	}
-	in := strategy.Input{Deployment: id, Revision: rev, Overrides: d.overrides(), Timeout: d.Timeout}
+	in := strategy.Input{Deployment: cmp.Or(d.ID, newID()), Revision: rev, Overrides: d.overrides(), Timeout: d.Timeout}
+	if d.Before != nil {
+		in.First = lifecycle.BeforeDeployment
+	}
+	if d.After != nil {
+		in.Last = lifecycle.AfterDeployment
+	}
 	plan, err := r.plan(ctx, in, standing)
 	return plan, notes, err
 }
@@ -52,7 +60,7 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 	if err != nil {
 		return strategy.Plan{}, fmt.Errorf("group %s: listing the units: %w", r.d.Group, err)
 	}
-	in.Group, in.LastGood = r.d.Group, standing.LastGood
+	in.Group, in.LastGood, in.Quarantine, in.LostBudget = r.d.Group, standing.LastGood, standing.Quarantine, r.d.LostBudget
 	in.Units = make([]lifecycle.Unit, len(units))
 	for i, u := range units {
 		known := standing.Units[u.ID]
@@ -180,6 +188,8 @@ func (d *Deployment) overrides() []string {
 		{d.RerunInterrupted, "RerunInterrupted"},
 		{d.Supersede, "Supersede"},
 		{d.OutdatedOnly, "OutdatedOnly"},
+		{d.AllowQuarantined, "AllowQuarantined"},
+		{d.LostBudget > 0, "LostBudget"},
 		{d.Watch.StartAnyway, "Watch.StartAnyway"},
 		{d.Watch.IgnoreUnreadable, "Watch.IgnoreUnreadable"},
 	} {

@@ -40,6 +40,7 @@ const (
 	AlarmActive              Code = "AlarmActive"              // an alarm fired (ALARM_ACTIVE)
 	TimedOut                 Code = "TimedOut"                 // a deadline other than a script's (TIMEOUT)
 	RollbackFailed           Code = "RollbackFailed"           // the automatic rollback failed as well
+	Quarantined              Code = "Quarantined"              // the revision was rolled back before; deploying it again needs a word
 	NoPreviousRevision       Code = "NoPreviousRevision"       // there is no last good revision to go back to
 	JournalFailed            Code = "JournalFailed"            // a record could not be written; nothing was done after it
 )

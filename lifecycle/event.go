@@ -36,6 +36,11 @@ const (
 	// (or kept), an original task set is deleted. CodeDeploy does this outside
 	// its event list.
 	Retire Event = "Retire"
+
+	// Once per deployment, on the controller and on no unit: the caller's own hooks.
+	BeforeDeployment Event = "BeforeDeployment" // before the first unit is touched
+	AfterDeployment  Event = "AfterDeployment"  // after the last stage
+	BeforeRollback   Event = "BeforeRollback"   // before a rollback touches its first unit
 )
 
 // Platform is where a unit runs.

@@ -72,6 +72,8 @@ func (s Step) String() string {
 		return s.Deployment
 	case s.Event == "":
 		return fmt.Sprintf("%s: %s", s.Deployment, s.Unit)
+	case s.Unit == "":
+		return fmt.Sprintf("%s: %s", s.Deployment, s.Event)
 	default:
 		return fmt.Sprintf("%s: %s on %s", s.Deployment, s.Event, s.Unit)
 	}

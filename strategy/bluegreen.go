@@ -31,7 +31,7 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 	case in.RollbackOf != "":
 		p.Stages = backByTraffic(green, blue)
 		p.Rules = []Rule{{"traffic returns to the originals before it leaves the replacements", "CodeDeploy: lifecycle event availability, rollback"}}
-		return p, p.check()
+		return in.done(p)
 	case len(blue) == 0 || len(green) == 0:
 		return Plan{}, refuse(lifecycle.NoUnits, "a blue/green deployment needs originals and replacements; %d and %d can be reached", len(blue), len(green))
 	}
@@ -56,7 +56,7 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 	p.Rules = []Rule{rule,
 		{"the minimum counts the replacements", "CodeDeploy: instance health"},
 		{"originals are deregistered all together, and each must succeed", "CodeDeploy: deployment configurations"}}
-	return p, p.check()
+	return in.done(p)
 }
 
 // backByTraffic gives traffic back to the originals first, all of it, and takes it

@@ -84,7 +84,7 @@ func (s InPlace) Plan(in Input) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return p, p.check()
+	return in.done(p)
 }
 
 // zones splits the fleet into a stage per zone. A zone's batch is the smaller of

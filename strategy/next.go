@@ -51,7 +51,9 @@ func (s *State) decide(now time.Time) Decision {
 	case s.stop != nil:
 		return s.nextStopped()
 	case s.stage >= len(s.plan.Stages):
-		return Decision{End: &End{Verdict: DeploymentSucceeded}}
+		return s.doOnce(s.plan.Last, Decision{End: &End{Verdict: DeploymentSucceeded}})
+	case !s.open && s.stage == 0:
+		return s.doOnce(s.plan.First, Decision{Note: []lifecycle.Record{{Kind: lifecycle.StageOpen, Step: s.here()}}})
 	case !s.open:
 		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.StageOpen, Step: s.here()}}}
 	}
@@ -68,6 +70,24 @@ func (s *State) decide(now time.Time) Decision {
 		return s.stageDone(stage, now)
 	}
 	return Decision{End: &End{Verdict: DeploymentFailed, Failure: s.unmet(stage.Pace)}}
+}
+
+// doOnce lets an event of the whole deployment happen before what comes then. If
+// it fails, so does the deployment.
+func (s *State) doOnce(e lifecycle.Event, then Decision) Decision {
+	o, known := s.once[e]
+	switch {
+	case e == "" || known && !o.running && o.failure == nil:
+		return then
+	case o.running:
+		return Decision{}
+	case known:
+		f := *o.failure
+		f.Message = fmt.Sprintf("%s: %s", e, f.Message)
+		return Decision{End: &End{Verdict: DeploymentFailed, Failure: &f}}
+	default:
+		return Decision{Start: []lifecycle.Step{{Deployment: s.plan.Deployment, Event: e}}}
+	}
 }
 
 func (s *State) here() lifecycle.Step {

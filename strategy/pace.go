@@ -13,6 +13,9 @@ type Pace struct {
 	FailFirst bool `json:"failFirst,omitempty"`
 	// All needs every unit of the stage to succeed.
 	All bool `json:"all,omitempty"`
+	// LostBudget is how many units may be lost without counting as failed. Each that
+	// is takes one off the minimum.
+	LostBudget int `json:"lostBudget,omitempty"`
 }
 
 // String says the pace in words.
@@ -40,7 +43,12 @@ type Counts struct {
 	Succeeded        int // of the stage; part of Healthy
 	StageHealthy     int // of the stage; part of Healthy
 	StageFailed      int // of the stage; part of Failed
+	Lost             int // cannot be reached; part of Failed
+	StageLost        int // of the stage; part of Lost and of StageFailed
 }
+
+// minimum is what must stay healthy, less what may be lost and is.
+func (p Pace) minimum(c Counts) int { return max(0, p.MinHealthy-min(c.Lost, p.LostBudget)) }
 
 // Room is how many more units may be started now. Unhealthy ones come first and
 // take nothing out of service. A healthy one may be started only if the minimum
@@ -50,7 +58,7 @@ func (p Pace) Room(c Counts) int {
 	if c.PendingUnhealthy > 0 {
 		return max(0, min(free, c.PendingUnhealthy))
 	}
-	return max(0, min(free, c.Healthy-p.MinHealthy, c.StageHealthy-p.StageMin, c.PendingHealthy))
+	return max(0, min(free, c.Healthy-p.minimum(c), c.StageHealthy-p.StageMin, c.PendingHealthy))
 }
 
 // Holds reports whether the stage can still succeed. It cannot when fewer than
@@ -59,13 +67,14 @@ func (p Pace) Room(c Counts) int {
 // With nothing left to start, just the minimum is enough.
 func (p Pace) Holds(c Counts) bool {
 	coming := c.InProgress + c.PendingUnhealthy
-	spare := min(c.Healthy+coming-p.MinHealthy, c.StageHealthy+coming-p.StageMin)
+	spare := min(c.Healthy+coming-p.minimum(c), c.StageHealthy+coming-p.StageMin)
+	failed := c.StageFailed - min(c.StageLost, p.LostBudget)
 	switch {
 	case spare < 0, spare == 0 && c.PendingHealthy > 0:
 		return false
-	case p.All && c.StageFailed > 0:
+	case p.All && failed > 0:
 		return false
-	case p.FailFirst && c.StageFailed > 0 && c.PendingHealthy+c.PendingUnhealthy > 0:
+	case p.FailFirst && failed > 0 && c.PendingHealthy+c.PendingUnhealthy > 0:
 		return false
 	default:
 		return true

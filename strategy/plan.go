@@ -25,7 +25,14 @@ type Plan struct {
 	Strategy   string           `json:"strategy"`
 	Units      []lifecycle.Unit `json:"units"` // the whole group, as found at the start
 	Stages     []Stage          `json:"stages"`
-	Rules      []Rule           `json:"rules"`
+	// First and Last are events that happen once, before the first stage and after
+	// the last; empty: none.
+	First lifecycle.Event `json:"first,omitempty"`
+	Last  lifecycle.Event `json:"last,omitempty"`
+	Rules []Rule          `json:"rules"`
+	// Quarantine lists the digests of revisions that were rolled back in this group
+	// and have not succeeded since.
+	Quarantine []string `json:"quarantine,omitempty"`
 	// Timeout is how long the deployment may take, counted from its first record, in
 	// nanoseconds in JSON. When it is over nothing new is started, and the deployment
 	// has failed. Zero: no limit.
@@ -105,6 +112,9 @@ func (p Plan) String() string {
 		what = fmt.Sprintf("rolls back %s to %s", p.RollbackOf, p.Revision)
 	}
 	fmt.Fprintf(&b, "%s %s to group %s (%d units), %s\n", p.Deployment, what, p.Group, len(p.Units), p.Strategy)
+	if p.First != "" {
+		fmt.Fprintf(&b, "\nfirst: %s\n", p.First)
+	}
 	for i, s := range p.Stages {
 		fmt.Fprintf(&b, "\nstage %d: %s, %d units, %s\n", i, s.Name, len(s.Units), s.Pace)
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -113,6 +123,9 @@ func (p Plan) String() string {
 		if s.Hold.Name != "" {
 			fmt.Fprintf(&b, "  then hold %s\n", s.Hold)
 		}
+	}
+	if p.Last != "" {
+		fmt.Fprintf(&b, "\nlast: %s\n", p.Last)
 	}
 	b.WriteString("\nrules\n")
 	for _, r := range p.Rules {

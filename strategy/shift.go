@@ -109,7 +109,7 @@ func (s ECS) Plan(in Input) (Plan, error) {
 	}
 	green, blue := in.role(lifecycle.ReplacementRole), in.role(lifecycle.OriginalRole)
 	if in.RollbackOf != "" {
-		return s.back(p, green, blue)
+		return in.done(s.back(p, green, blue))
 	}
 	install := one
 	install.Name, install.Hold = "replacement: install", s.Ready.hold(ReadyWait)
@@ -121,11 +121,11 @@ func (s ECS) Plan(in Input) (Plan, error) {
 	p.Stages[len(p.Stages)-1].Hold = s.Termination.hold(TerminationWait)
 	p.Stages = append(p.Stages, Stage{Name: "original: retire", Walk: lifecycle.Original, Role: lifecycle.OriginalRole,
 		Units: blue, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: 1, All: true}})
-	return p, p.check()
+	return in.done(p)
 }
 
 // back returns the traffic and then deletes the replacement.
-func (s ECS) back(p Plan, green, blue []string) (Plan, error) {
+func (s ECS) back(p Plan, green, blue []string) Plan {
 	all := Pace{Limit: 1, All: true}
 	if len(green) > 0 && len(blue) == 0 { // the shift touches the replacement; the weight is the original's
 		blue = originals(p.Units)
@@ -134,7 +134,7 @@ func (s ECS) back(p Plan, green, blue []string) (Plan, error) {
 		{Name: "original: all traffic", Walk: lifecycle.RollbackOriginal, Role: lifecycle.OriginalRole, Units: blue, Moves: moves(lifecycle.AllowTraffic), Pace: all, Fresh: true},
 		{Name: "replacement: retire", Walk: lifecycle.RollbackReplacement, Role: lifecycle.ReplacementRole, Units: green, Moves: moves(lifecycle.Retire), Pace: all, Fresh: true},
 	}
-	return p, p.check()
+	return p
 }
 
 // Lambda moves a Lambda alias from one version to another.
@@ -152,10 +152,10 @@ func (s Lambda) Plan(in Input) (Plan, error) {
 	if in.RollbackOf != "" {
 		p.Stages = []Stage{{Name: "original: all traffic", Walk: lifecycle.RollbackOriginal, Role: lifecycle.OriginalRole,
 			Units: originals(in.Units), Moves: moves(lifecycle.AllowTraffic), Pace: Pace{Limit: 1, All: true}, Fresh: true}}
-		return p, p.check()
+		return in.done(p)
 	}
 	p.Stages = s.Shift.stages(one, lifecycle.BeforeAllowTraffic, lifecycle.AfterAllowTraffic)
-	return p, p.check()
+	return in.done(p)
 }
 
 // begin checks what ECS and Lambda have in common, and makes the pattern of a

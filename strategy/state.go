@@ -3,6 +3,7 @@ package strategy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -80,6 +81,7 @@ type State struct {
 	ready    []int // units whose next move may start, oldest first; entries may be stale
 	running  int   // steps started and not ended
 	counts   Counts
+	once     map[lifecycle.Event]onceState
 	first    *lifecycle.Error // first failure, for the verdict's message
 	held     time.Time        // when the hold of the open stage began; zero: it has not
 	stop     *Stop
@@ -119,6 +121,11 @@ func (s *State) Units() []Unit {
 // crash these are to be done again.
 func (s *State) Running() []lifecycle.Step {
 	var steps []lifecycle.Step
+	for _, e := range []lifecycle.Event{s.plan.First, s.plan.Last} {
+		if s.once[e].running {
+			steps = append(steps, lifecycle.Step{Deployment: s.plan.Deployment, Event: e})
+		}
+	}
 	for i := range s.units {
 		if s.units[i].running {
 			steps = append(steps, s.step(i))
@@ -238,12 +245,49 @@ func (s *State) count() Counts {
 			c.Healthy++
 		default:
 			c.Failed++
+			if u.Failure != nil && u.Failure.Code == lifecycle.UnitLost {
+				c.Lost++
+			}
 		}
 	}
 	return c
 }
 
+// onceState is how far an event of the whole deployment has come.
+type onceState struct {
+	running bool
+	failure *lifecycle.Failure
+}
+
+// applyOnce takes in a record of an event that belongs to no unit.
+func (s *State) applyOnce(r lifecycle.Record) error {
+	if e := r.Step.Event; e == "" || e != s.plan.First && e != s.plan.Last {
+		return fmt.Errorf("the plan has no such event")
+	}
+	o, known := s.once[r.Step.Event]
+	if r.Kind == lifecycle.Ended && (!known || !o.running) {
+		return fmt.Errorf("the step was not started")
+	}
+	if s.once == nil {
+		s.once = map[lifecycle.Event]onceState{}
+	}
+	if r.Kind == lifecycle.Started && !o.running {
+		s.running++
+	}
+	if r.Kind == lifecycle.Ended {
+		s.running--
+	}
+	s.once[r.Step.Event] = onceState{running: r.Kind == lifecycle.Started, failure: r.Failure}
+	if r.Failure != nil {
+		s.first = &lifecycle.Error{Step: r.Step, Failure: *r.Failure}
+	}
+	return nil
+}
+
 func (s *State) applyStarted(r lifecycle.Record) error {
+	if r.Step.Unit == "" {
+		return s.applyOnce(r)
+	}
 	u, err := s.at(r.Step)
 	if err != nil {
 		return err
@@ -264,6 +308,9 @@ func (s *State) applyStarted(r lifecycle.Record) error {
 }
 
 func (s *State) applyEnded(r lifecycle.Record) error {
+	if r.Step.Unit == "" {
+		return s.applyOnce(r)
+	}
 	u, err := s.at(r.Step)
 	if err != nil {
 		return err
@@ -363,6 +410,10 @@ func (s *State) fail(u *unit, as Status, f *lifecycle.Failure) {
 	s.counts.InProgress--
 	s.counts.Failed++
 	s.counts.StageFailed++
+	if f.Code == lifecycle.UnitLost {
+		s.counts.Lost++
+		s.counts.StageLost++
+	}
 	if s.first == nil && as == Failed {
 		s.first = &lifecycle.Error{Step: lifecycle.Step{Unit: u.ID, Event: u.Event}, Failure: *f}
 	}
@@ -405,8 +456,9 @@ func (s *State) Hold() (Hold, time.Time) {
 
 // Standing is what a group is known to be: the input of its next deployment.
 type Standing struct {
-	LastGood *revision.Revision
-	Units    map[string]lifecycle.Unit // Healthy and Revision, by id
+	LastGood   *revision.Revision
+	Units      map[string]lifecycle.Unit // Healthy and Revision, by id
+	Quarantine []string                  // digests of revisions that were rolled back and have not succeeded since
 }
 
 // Standing says how the deployment leaves its group, by CodeDeploy's rules: only
@@ -415,6 +467,10 @@ type Standing struct {
 func (s *State) Standing() Standing {
 	st := Standing{LastGood: s.plan.LastGood, Units: make(map[string]lifecycle.Unit, len(s.units))}
 	good := s.finished != nil && s.finished.Verdict == DeploymentSucceeded
+	st.Quarantine = slices.DeleteFunc(slices.Clone(s.plan.Quarantine), func(d string) bool { return good && d == s.plan.Revision.Digest })
+	if s.finished != nil && s.finished.Rollback != "" && !slices.Contains(st.Quarantine, s.plan.Revision.Digest) {
+		st.Quarantine = append(st.Quarantine, s.plan.Revision.Digest)
+	}
 	if good {
 		rev := s.plan.Revision
 		st.LastGood = &rev

@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -29,9 +30,13 @@ type Input struct {
 	RollbackOf string
 	// Touched names the units to deploy to: those that the deployment to roll back
 	// has touched, or those that are outdated. Nil: all.
-	Touched   []string
-	Overrides []string
-	Timeout   time.Duration // of the deployment; zero: none
+	Touched    []string
+	Overrides  []string
+	Timeout    time.Duration   // of the deployment; zero: none
+	First      lifecycle.Event // an event of its own before the first stage; empty: none
+	Last       lifecycle.Event // and after the last
+	Quarantine []string
+	LostBudget int // units that may be lost without counting as failed; zero: none
 }
 
 // plan begins a plan with what all kinds have in common.
@@ -39,7 +44,19 @@ func (in Input) plan(strategy string) Plan {
 	return Plan{
 		Deployment: in.Deployment, Group: in.Group, Revision: in.Revision, LastGood: in.LastGood,
 		RollbackOf: in.RollbackOf, Strategy: strategy, Units: in.Units, Overrides: in.Overrides, Timeout: in.Timeout,
+		First: in.First, Last: in.Last, Quarantine: in.Quarantine,
 	}
+}
+
+// done finishes a plan: what all its stages have in common, and the last checks.
+func (in Input) done(p Plan) (Plan, error) {
+	if in.LostBudget > 0 {
+		p.Rules = append(p.Rules, Rule{fmt.Sprintf("up to %d units may be lost; each takes one off the minimum", in.LostBudget), "cutover: Deployment.LostBudget"})
+	}
+	for i := range p.Stages {
+		p.Stages[i].Pace.LostBudget = in.LostBudget
+	}
+	return p, p.check()
 }
 
 // role lists the reachable units that play a role, in their order.
