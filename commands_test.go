@@ -174,11 +174,11 @@ func TestGates(t *testing.T) {
 		d := deployment(t, f, "one")
 		d.Strategy = strategy.InPlace{Waves: [][]string{{"host-1"}}}
 		var asked []int
-		approve := false
+		var approve atomic.Bool
 		d.Gates = []Gate{Freeze{{now.Add(-time.Hour), now.Add(time.Hour)}}, gateFunc(func(q Question) (Answer, error) {
 			asked = append(asked, q.Stage)
 			switch {
-			case q.Stage == 0 || approve:
+			case q.Stage == 0 || approve.Load():
 				return Answer{Open: true}, nil
 			case len(asked) == 2:
 				return Answer{}, errors.New("ticket system is down")
@@ -192,7 +192,7 @@ func TestGates(t *testing.T) {
 				notes = append(notes, string(r.Data))
 			}
 		}
-		time.AfterFunc(2*time.Hour, func() { approve = true })
+		time.AfterFunc(2*time.Hour, func() { approve.Store(true) })
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Minute)
 		defer cancel()
 		_, err := d.Run(ctx)
@@ -209,7 +209,7 @@ func TestGates(t *testing.T) {
 		require.Len(t, notes, 4, "a reason is written down once per run")
 		require.GreaterOrEqual(t, time.Since(now), 2*time.Hour)
 
-		approve = false
+		approve.Store(false)
 		d.Revision = rev(t, "two")
 		time.AfterFunc(time.Hour, func() { require.NoError(t, d.Stop(t.Context(), StopOptions{Reason: "never mind"})) })
 		require.Equal(t, strategy.DeploymentStopped, run(t, d).Status)
