@@ -17,8 +17,8 @@
 //
 // # Words
 //
-// A unit is the smallest thing a deployment changes, today a host. A step is one
-// lifecycle event on one unit. A stage is a list of units that go through the same
+// A unit is the smallest thing a deployment changes: a host, a task set, a version
+// behind an alias. A step is one lifecycle event on one unit. A stage is a list of units that go through the same
 // events at one pace, and a plan is the ordered stages. A record is one line of
 // the journal. Everything else is called what AWS calls it.
 //
@@ -28,7 +28,8 @@
 // [Deployment.Run] does it, the rollback included, and returns a [Result]; that a
 // deployment failed is a result and no error. [Deployment.Resume] goes on with a
 // deployment whose process has died or whose context was cancelled.
-// [Deployment.Stop] ends one. Deployment.Observe sees every record.
+// [Deployment.Stop] ends one, [Deployment.Continue] ends the hold that one is in.
+// Deployment.Observe sees every record, and Deployment.Watch the alarms that stop it.
 //
 // # Where things are
 //
@@ -39,7 +40,8 @@
 //     and trust nothing in it.
 //   - appspec: [appspec.Parse] reads an AppSpec and reports every problem at once.
 //   - strategy: [strategy.HalfAtATime] and the others make a [strategy.Plan]; the
-//     pure function [strategy.Next] decides what happens next.
+//     pure function [strategy.Next] decides what happens next, and
+//     [strategy.Simulate] lets it decide in virtual time.
 //   - rollback: [rollback.Policy] says when to go back, and to what.
 //   - lifecycle/journal: [journal.File] and [journal.Memory] keep the records.
 //   - target: [target.Target] is what a deployment goes to, and [target.Fleet] is
