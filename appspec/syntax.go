@@ -193,6 +193,7 @@ func (p *parser) tabbedComments(text []byte) {
 }
 
 var (
+	reTemplate   = regexp.MustCompile(`\{\{|\{%|%\{|<%|^\s*@@`)
 	reTabIndent  = regexp.MustCompile(`^ *\t[ \t]*[^ \t\r]`)
 	reNeedsQuote = regexp.MustCompile("(?:^|[:\\-] +)([@`%*])")
 	reFlowQuery  = regexp.MustCompile(`[\[{].*[^\s\[{,'"]\?`)
@@ -207,6 +208,9 @@ func (p *parser) syntaxHint(pr *Problem, lines []string) {
 		}
 		l := lines[n-1]
 		switch {
+		case reTemplate.MatchString(l):
+			pr.Line = n
+			pr.hint("it looks like a template that is not filled in: fill it in first, or put quotes around the variable")
 		case reTabIndent.MatchString(l):
 			p.place(pr, n, strings.IndexByte(l, '\t')+1).hint("a tab is used for indentation: use blanks")
 		case reNeedsQuote.MatchString(l):
