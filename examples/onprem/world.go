@@ -150,6 +150,8 @@ func (w *world) deployment(src revision.Source, by strategy.Strategy) *cutover.D
 		Observe:     w.track.observe,
 
 		RerunInterrupted: w.opt.rerun,
+		// Whoever names a revision on a command line has said the word.
+		AllowQuarantined: true,
 	}
 }
 
