@@ -2,11 +2,14 @@ package lifecycle
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +21,7 @@ const cgroupPrefix = "cutover-"
 // process lives in.
 type cgroup struct {
 	path string
-	dir  *os.File
+	fd   int // of the directory, locked for as long as its maker lives
 }
 
 // newCgroup makes a control group, or nil where that cannot be done: no version
@@ -28,27 +31,37 @@ func newCgroup(mark string) *cgroup {
 	if parent == "" {
 		return nil
 	}
-	path := filepath.Join(parent, cgroupPrefix+mark)
-	if err := os.Mkdir(path, 0o755); err != nil {
+	path := parent + "/" + cgroupPrefix + mark
+	if unix.Mkdir(path, 0o755) != nil {
 		return nil
 	}
-	dir, err := os.Open(path)
+	c := openCgroup(path)
+	if c == nil {
+		_ = unix.Rmdir(path)
+	}
+	return c
+}
+
+// openCgroup opens a group and locks it. It returns nil if somebody else has it
+// locked.
+func openCgroup(path string) *cgroup {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		_ = os.Remove(path)
 		return nil
 	}
-	return &cgroup{path: path, dir: dir}
+	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
+		_ = unix.Close(fd)
+		return nil
+	}
+	return &cgroup{path: path, fd: fd}
 }
 
 // ownCgroup is the directory of this process's control group; empty: none.
 func ownCgroup() string {
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
-			return cgroupDir(path)
+	var buf [4096]byte
+	for line := range bytes.Lines(readSmall("/proc/self/cgroup", buf[:])) {
+		if path, ok := bytes.CutPrefix(bytes.TrimSuffix(line, []byte("\n")), []byte("0::")); ok {
+			return cgroupDir(string(path))
 		}
 	}
 	return ""
@@ -61,9 +74,7 @@ var usualMounts = [...]string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}
 // cgroupDir finds the directory of a group.
 func cgroupDir(path string) string {
 	for _, mount := range usualMounts {
-		var st unix.Statfs_t
-		dir := filepath.Join(mount, path)
-		if unix.Statfs(dir, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+		if dir := filepath.Join(mount, path); isCgroup2(dir) {
 			return dir
 		}
 	}
@@ -73,6 +84,11 @@ func cgroupDir(path string) string {
 		return ""
 	}
 	return filepath.Join(mount, rel)
+}
+
+func isCgroup2(dir string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC
 }
 
 // cgroupMount finds where the version 2 hierarchy is mounted, and which part of
@@ -92,62 +108,119 @@ func cgroupMount() (mount, root string) {
 	return "", ""
 }
 
-// procs lists the living processes in the group.
-func (c *cgroup) procs() []int {
-	text, err := os.ReadFile(filepath.Join(c.path, "cgroup.procs"))
-	if err != nil {
-		return nil
-	}
-	var pids []int
-	for _, field := range strings.Fields(string(text)) {
-		pid, err := strconv.Atoi(field)
-		if _, lives := sessionOf(pid); err == nil && lives {
-			pids = append(pids, pid)
+// groups lists the group and those that a script has made below it, the deepest
+// first.
+func (c *cgroup) groups() []string {
+	dirs := []string{c.path}
+	for i := 0; i < len(dirs); i++ {
+		entries, _ := os.ReadDir(dirs[i])
+		for _, e := range entries {
+			if e.IsDir() {
+				dirs = append(dirs, filepath.Join(dirs[i], e.Name()))
+			}
 		}
 	}
-	return pids
+	for i, j := 0, len(dirs)-1; i < j; i, j = i+1, j-1 {
+		dirs[i], dirs[j] = dirs[j], dirs[i]
+	}
+	return dirs
+}
+
+// procs lists the living processes in the group and below it.
+func (c *cgroup) procs() []proc {
+	var all []proc
+	for _, dir := range c.groups() {
+		all = append(all, procsIn(dir)...)
+	}
+	return all
+}
+
+// procsIn lists the living processes in one group.
+func procsIn(dir string) []proc {
+	text, _ := os.ReadFile(dir + "/cgroup.procs")
+	var all []proc
+	for _, field := range strings.Fields(string(text)) {
+		pid, _ := strconv.Atoi(field) // 0: outside our view
+		if p, ok := readProc(pid); ok && !p.dead {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // kill kills all at once, where the kernel can.
 func (c *cgroup) kill() {
-	_ = os.WriteFile(filepath.Join(c.path, "cgroup.kill"), []byte("1"), 0)
+	_ = os.WriteFile(c.path+"/cgroup.kill", []byte("1"), 0)
 }
 
-// moveOut moves what lives in the group into the one above, again while
-// processes fork, and removes the group.
-func (c *cgroup) moveOut() {
-	for range 100 {
-		if err := syscall.Rmdir(c.path); err != syscall.EBUSY {
+// close removes the group. What lives in it is moved into the group above if it is
+// spared; if not, the group stays where it is. It tries for a moment: processes
+// fork while they are moved, and one that has ended, and was even collected, may
+// stay in its group a little longer. What a script has put into a group of its own
+// making is left there.
+func (c *cgroup) close(spare bool) {
+	defer unix.Close(c.fd)
+	wait := 100 * time.Microsecond
+	for tries := 0; tries < 100 && wait < 200*time.Millisecond; tries++ {
+		if unix.Rmdir(c.path) != unix.EBUSY {
 			return
 		}
-		for _, pid := range c.procs() {
-			_ = os.WriteFile(filepath.Join(filepath.Dir(c.path), "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+		if spare && c.moveUp() {
+			continue
 		}
+		if len(c.procs()) > 0 {
+			return
+		}
+		for _, dir := range c.groups() {
+			_ = unix.Rmdir(dir)
+		}
+		pause(context.Background(), wait)
+		wait *= 2
 	}
 }
 
-func (c *cgroup) remove() {
-	if c.dir != nil {
-		c.dir.Close()
+// moveUp moves what lives in the group into the one above and reports whether
+// anything was moved.
+func (c *cgroup) moveUp() bool {
+	moved := false
+	for _, p := range procsIn(c.path) {
+		err := os.WriteFile(filepath.Dir(c.path)+"/cgroup.procs", []byte(strconv.Itoa(p.pid)), 0)
+		moved = moved || err == nil
 	}
-	_ = syscall.Rmdir(c.path)
+	return moved
 }
 
-// leftCgroups finds the groups of a step that an earlier process left.
+// leftCgroups finds the groups of a step that an earlier process left, wherever
+// that process lived, and removes those of any step that are empty. Nobody whose
+// maker lives is touched.
 func leftCgroups(prefix string) []*cgroup {
-	parent := ownCgroup()
-	if parent == "" {
+	own := ownCgroup()
+	if own == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return nil
-	}
-	var groups []*cgroup
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), cgroupPrefix+prefix) {
-			groups = append(groups, &cgroup{path: filepath.Join(parent, e.Name())})
+	var left []*cgroup
+	_ = filepath.WalkDir(cgroupTop(own), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() || !strings.HasPrefix(e.Name(), cgroupPrefix) {
+			return nil
 		}
+		c := openCgroup(path)
+		switch {
+		case c == nil:
+		case strings.HasPrefix(e.Name(), cgroupPrefix+prefix):
+			left = append(left, c)
+		default:
+			_ = unix.Rmdir(path)
+			_ = unix.Close(c.fd)
+		}
+		return nil
+	})
+	return left
+}
+
+// cgroupTop is the highest directory above dir that is in the same hierarchy.
+func cgroupTop(dir string) string {
+	for isCgroup2(filepath.Dir(dir)) {
+		dir = filepath.Dir(dir)
 	}
-	return groups
+	return dir
 }

@@ -12,21 +12,29 @@ import (
 )
 
 // check looks at the file before it is run, and makes it executable where it is
-// not. It logs the script's line, as the host agent does for one that exists.
-func (s *Script) check(env Env, out sink) error {
+// not. It logs the script's line, as the host agent does for one that exists. It
+// reports whether there is anything to run.
+func (s *Script) check(env Env, out sink) (bool, error) {
 	info, err := os.Stat(s.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return s.fail(env, ScriptMissing, s.missing(), err)
+		return false, s.fail(env, ScriptMissing, s.missing(), err)
 	case err != nil:
-		return s.fail(env, ScriptNotExecutable, fmt.Sprintf("cannot be looked at: %v", err), err)
+		return false, s.fail(env, ScriptNotExecutable, fmt.Sprintf("cannot be looked at: %v", err), err)
 	}
 	out.add("", []byte("Script - "+s.Location+"\n"), true)
 	out.commit()
 	if !info.Mode().IsRegular() {
-		return s.fail(env, ScriptNotExecutable, "is "+fileType(info.Mode())+", not a script; name a file in the AppSpec", nil)
+		return false, s.fail(env, ScriptNotExecutable, "is "+fileType(info.Mode())+", not a script; name a file in the AppSpec", nil)
 	}
-	return s.makeExecutable(env, info)
+	if err := s.makeExecutable(env, info); err != nil {
+		return false, err
+	}
+	if info.Size() == 0 {
+		env.note("", "script "+s.Location+" is empty; it counts as success")
+		return false, nil
+	}
+	return true, nil
 }
 
 func (s *Script) missing() string {

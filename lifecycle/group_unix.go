@@ -15,7 +15,7 @@ type group struct {
 	n   int
 }
 
-func newGroup(string) *group { return &group{} }
+func newGroup(string, *outputs) *group { return &group{} }
 
 func (g *group) attr(a *Account) *syscall.SysProcAttr { return sessionAttr(a) }
 
@@ -30,6 +30,10 @@ func (g *group) signal(kill bool) {
 	}
 	if g.pid > 0 && syscall.Kill(-g.pid, sig) == nil {
 		g.n = max(g.n, 1)
+	}
+	if !kill && g.pid > 0 {
+		// One that is stopped is set going again, so that it hears what it is asked.
+		_ = syscall.Kill(-g.pid, syscall.SIGCONT)
 	}
 }
 

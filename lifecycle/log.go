@@ -61,6 +61,8 @@ type eventLog struct {
 	limit int64     // bytes for w; negative: none
 	clock func() time.Time
 
+	stamp []byte // the time that entries begin with; empty: to be asked for
+
 	tail    tail
 	written int64
 	left    int64 // bytes left out of w
@@ -121,7 +123,7 @@ const gather = 32 << 10
 func (l *eventLog) add(mark string, piece []byte, end bool) {
 	first := !l.inEntry || l.open != mark
 	if first {
-		l.buf = l.clock().AppendFormat(l.buf, "2006-01-02 15:04:05 ")
+		l.buf = append(l.buf, l.time()...)
 		l.buf = append(l.buf, mark...)
 	}
 	l.buf = append(l.buf, piece...)
@@ -132,10 +134,19 @@ func (l *eventLog) add(mark string, piece []byte, end bool) {
 	l.open, l.inEntry = mark, !end
 }
 
+// time is the time of an entry as the log shows it, with a blank. Entries that
+// are committed together came together and share one.
+func (l *eventLog) time() []byte {
+	if len(l.stamp) == 0 {
+		l.stamp = l.clock().AppendFormat(l.stamp, "2006-01-02 15:04:05 ")
+	}
+	return l.stamp
+}
+
 // commit writes what was gathered, as far as the limit allows.
 func (l *eventLog) commit() {
 	p := l.buf
-	l.buf = l.buf[:0]
+	l.buf, l.stamp = l.buf[:0], l.stamp[:0]
 	if l.w == nil || len(p) == 0 {
 		return
 	}
@@ -165,7 +176,7 @@ func (l *eventLog) close(note func(Code, string)) {
 		note("", fmt.Sprintf("the log of the scripts could not be written, %d bytes of it are lost: %v", l.left, l.err))
 	case l.left > 0:
 		text := fmt.Sprintf("truncated %d bytes: the log of an event is kept up to %d bytes", l.left, l.limit)
-		fmt.Fprintf(l.w, "\n%s %s\n", l.clock().Format("2006-01-02 15:04:05"), text)
+		fmt.Fprintf(l.w, "\n%s%s\n", l.time(), text)
 		note("", text)
 	}
 }

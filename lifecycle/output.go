@@ -73,13 +73,16 @@ func (o *outputs) listen() {
 // read passes a stream on until all who hold it have closed it, or until it is
 // interrupted by a deadline.
 func (o *outputs) read(s *stream) {
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, 1<<10)
 	for {
 		n, err := s.r.Read(buf)
 		o.pass(func() { s.split(buf[:n], o.sink) })
 		if err != nil {
 			s.open = os.IsTimeout(err)
 			break
+		}
+		if n == len(buf) && n < gather {
+			buf = make([]byte, gather) // it prints much
 		}
 	}
 	if len(s.rest) > 0 {

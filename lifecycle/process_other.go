@@ -38,7 +38,7 @@ type group struct {
 	proc *os.Process
 }
 
-func newGroup(string) *group { return &group{} }
+func newGroup(string, *outputs) *group { return &group{} }
 
 func (g *group) attr(*Account) *syscall.SysProcAttr { return nil }
 

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -21,7 +22,8 @@ type Runner struct {
 // Run runs hooks in order and stops at the first failure, which it returns as a
 // *Error whose Step is env.Step and whose Log is the end of the event's log. No
 // hooks: nothing is logged. When ctx is cancelled, what runs is ended and
-// context.Cause(ctx) is returned as it is.
+// context.Cause(ctx) is returned as it is, unless a hook had already failed by
+// itself.
 func (r *Runner) Run(ctx context.Context, env Env, hooks []Hook) error {
 	if len(hooks) == 0 {
 		return nil
@@ -41,12 +43,19 @@ func (r *Runner) Run(ctx context.Context, env Env, hooks []Hook) error {
 		if err == nil {
 			continue
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !definite(ctx, err) {
 			return context.Cause(ctx)
 		}
 		return asFailure(err, env.Step, log.tail.String())
 	}
 	return nil
+}
+
+// definite says that a hook failed by itself, although ctx was cancelled before it
+// returned: a script that had exited, or had exceeded its limit.
+func definite(ctx context.Context, err error) bool {
+	e, ok := err.(*Error)
+	return ok && !errors.Is(e.Err, ctx.Err()) && !errors.Is(e.Err, context.Cause(ctx))
 }
 
 // runHook keeps a panicking hook from taking the process down.

@@ -52,12 +52,12 @@ func (s *Script) Run(ctx context.Context, env Env, out io.Writer) error {
 		return context.Cause(ctx)
 	}
 	sink := sinkOf(out)
-	if err := s.check(env, sink); err != nil {
+	if something, err := s.check(env, sink); err != nil || !something {
 		return err
 	}
 	h, err := s.begin(ctx, env, sink)
-	if h == nil {
-		return err // nil: an empty script, which has nothing to run
+	if err != nil {
+		return err
 	}
 	defer h.close()
 	return h.supervise(ctx)

@@ -38,12 +38,8 @@ type running struct {
 	state  *os.ProcessState // nil: not exited, or not known
 }
 
-// begin starts the script. It returns nil and nil if there is nothing to run.
+// begin starts the script.
 func (s *Script) begin(ctx context.Context, env Env, out sink) (*running, error) {
-	if info, err := os.Stat(s.Path); err == nil && info.Size() == 0 {
-		env.note("", "script "+s.Location+" is empty; it counts as success")
-		return nil, nil
-	}
 	if s.Account != nil && !s.Account.isOurs() && !canChangeAccount {
 		_, err := LookupAccount(s.Account.Name)
 		return nil, s.refused(env, err)
@@ -60,7 +56,7 @@ func (s *Script) begin(ctx context.Context, env Env, out sink) (*running, error)
 		return nil, s.fail(env, HookFailed, fmt.Sprintf("the null device cannot be opened: %v", err), err)
 	}
 	defer null.Close()
-	h.group = newGroup(mark)
+	h.group = newGroup(mark, h.out)
 	if err := h.start(ctx, null, mark); err != nil {
 		h.out.closeAll()
 		h.group.release()

@@ -1,9 +1,6 @@
 package lifecycle
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // tailChars is the host agent's limit for the log that goes with a failure.
 const tailChars = 2048
@@ -18,9 +15,9 @@ const tailKeep = 4 * tailChars
 // did not fit never fits again; so it is applied now and then, which makes
 // adding cheap.
 type tail struct {
-	entries []string
-	last    []byte // the newest entry, still growing
-	bytes   int    // in entries
+	older []byte // the entries before the newest, one after another
+	ends  []int  // where each of them ends
+	last  []byte // the newest entry, still growing
 }
 
 // add takes a piece; first begins a new entry.
@@ -43,16 +40,34 @@ func (t *tail) push() {
 	if len(t.last) == 0 {
 		return
 	}
-	t.entries = append(t.entries, string(t.last))
-	t.bytes += len(t.last)
+	t.older = append(t.older, t.last...)
+	t.ends = append(t.ends, len(t.older))
 	t.last = t.last[:0]
-	if t.bytes > 4*tailKeep {
-		t.entries = append([]string(nil), fitting(t.entries)...)
-		t.bytes = 0
-		for _, e := range t.entries {
-			t.bytes += len(e)
-		}
+	if len(t.older) > 4*tailKeep {
+		t.forget()
 	}
+}
+
+// forget lets go of the entries that do not fit, and so never will again.
+func (t *tail) forget() {
+	n := t.fits()
+	from := len(t.older)
+	if n < len(t.ends) {
+		from = t.start(n)
+	}
+	t.older = append(t.older[:0], t.older[from:]...)
+	t.ends = append(t.ends[:0], t.ends[n:]...)
+	for i := range t.ends {
+		t.ends[i] -= from
+	}
+}
+
+// start is where older entry i begins.
+func (t *tail) start(i int) int {
+	if i == 0 {
+		return 0
+	}
+	return t.ends[i-1]
 }
 
 // String is the log as a failure carries it. Where the agent loses everything
@@ -66,18 +81,21 @@ func (t *tail) String() string {
 		}
 		return last
 	}
-	return strings.Join(fitting(t.entries), "") + last
+	if n := t.fits(); n < len(t.ends) {
+		return string(t.older[t.start(n):]) + last
+	}
+	return last
 }
 
-// fitting returns the older entries that are kept.
-func fitting(entries []string) []string {
+// fits returns the first of the older entries that is kept.
+func (t *tail) fits() int {
 	sum := 0
-	for i := len(entries) - 1; i >= 0; i-- {
-		n := utf8.RuneCountInString(entries[i])
+	for i := len(t.ends) - 1; i >= 0; i-- {
+		n := utf8.RuneCount(t.older[t.start(i):t.ends[i]])
 		sum += n
 		if tailChars-sum-n <= 0 {
-			return entries[i+1:]
+			return i + 1
 		}
 	}
-	return entries
+	return 0
 }

@@ -1,0 +1,182 @@
+package lifecycle
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// proc is a process as it was seen. Its number alone does not name it, since
+// numbers are used again; number and start time do.
+type proc struct {
+	pid, parent, session int
+	start                uint64 // in ticks since the machine was started
+	dead                 bool   // it has ended and was not collected
+}
+
+// ticks is now in the unit of proc.start, which is the same on all Linux systems.
+func ticks() uint64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
+		return 0
+	}
+	return uint64(t.Nano()) / 10_000_000
+}
+
+// readProc looks at a process. It reports false if there is none of that number.
+func readProc(pid int) (proc, bool) {
+	var buf [1024]byte
+	text := readSmall("/proc/"+strconv.Itoa(pid)+"/stat", buf[:])
+	// The name in brackets may hold anything.
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 20 {
+		return proc{}, false
+	}
+	p := proc{pid: pid, dead: fields[0][0] == 'Z' || fields[0][0] == 'X'}
+	p.parent, _ = strconv.Atoi(string(fields[1]))
+	p.session, _ = strconv.Atoi(string(fields[3])) // 0: outside our view
+	p.start, _ = strconv.ParseUint(string(fields[19]), 10, 64)
+	return p, true
+}
+
+// readSmall reads a file of the kernel's that fits into buf, with as few calls as
+// can be. What cannot be read is empty.
+func readSmall(path string, buf []byte) []byte {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	n, _ := unix.Read(fd, buf)
+	return buf[:max(n, 0)]
+}
+
+// allProcs lists the living processes of the machine but this one.
+func allProcs() []proc {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	self := os.Getpid()
+	var all []proc
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil || pid == self {
+			continue
+		}
+		if p, ok := readProc(pid); ok && !p.dead {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// signal sends a signal, unless the process has ended meanwhile: whoever has its
+// number then is left alone.
+func (p proc) signal(sig syscall.Signal) bool {
+	// On kernels that can, this holds on to the process itself, not to its number.
+	handle, err := os.FindProcess(p.pid)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = handle.Release() }()
+	if again, ok := readProc(p.pid); !ok || again.dead || again.start != p.start {
+		return false
+	}
+	return handle.Signal(sig) == nil
+}
+
+// hasVar says whether the process was started with the variable, or one that
+// begins so if want ends in a dot. One that has ended has no environment.
+func (p proc) hasVar(want string) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
+	if err != nil {
+		return false
+	}
+	prefix := strings.HasSuffix(want, ".")
+	for v := range strings.SplitSeq(string(text), "\x00") {
+		if v == want || prefix && strings.HasPrefix(v, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds says whether one of the files is the process's standard output or error.
+// They are named as the kernel names pipes.
+func (p proc) holds(files []string) bool {
+	for _, fd := range [...]string{"/fd/1", "/fd/2"} {
+		if to, err := os.Readlink("/proc/" + strconv.Itoa(p.pid) + fd); err == nil && slices.Contains(files, to) {
+			return true
+		}
+	}
+	return false
+}
+
+// kin adds to found who in all descends from them: their children, and who is in
+// a session of theirs. A session is entered by birth alone, so one that somebody
+// found is in, and we are not, began below the hook as well.
+func kin(found map[int]proc, all []proc) {
+	ours, _ := unix.Getsid(0)
+	sessions := map[int]bool{}
+	for grown := true; grown; {
+		grown = false
+		for _, p := range found {
+			sessions[p.session] = p.session != 0 && p.session != ours
+		}
+		for _, p := range all {
+			if _, known := found[p.pid]; known {
+				continue
+			}
+			if _, child := found[p.parent]; child || sessions[p.session] {
+				found[p.pid] = p
+				grown = true
+			}
+		}
+	}
+}
+
+// closedAbove2 returns holes for the descriptors above the first three that a
+// child would inherit because whoever opened them did not mark them.
+func closedAbove2() []*os.File {
+	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(dir)
+	last := 2
+	var buf [4096]byte
+	var names []string
+	for {
+		n, err := unix.ReadDirent(dir, buf[:])
+		if err != nil || n <= 0 {
+			break
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names[:0])
+		for _, name := range names {
+			if fd, err := strconv.Atoi(name); err == nil && fd > last && inherited(fd) {
+				last = fd
+			}
+		}
+	}
+	return make([]*os.File, last-2)
+}
+
+// inherited says that a descriptor is not marked to be closed in children.
+func inherited(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil && flags&unix.FD_CLOEXEC == 0
+}
+
+// onNoexec says whether the file system of path is mounted noexec.
+func onNoexec(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Flags&unix.ST_NOEXEC != 0
+}
