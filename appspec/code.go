@@ -37,6 +37,7 @@ const (
 	ErrEncoding          Code = "Encoding"
 	ErrBOM               Code = "ByteOrderMark"
 	ErrSyntax            Code = "Syntax"
+	ErrComment           Code = "Comment" // could not be kept
 	ErrDuplicateKey      Code = "DuplicateKey"
 	ErrMultipleDocuments Code = "MultipleDocuments"
 	ErrAliasLimit        Code = "AliasLimit"
@@ -101,6 +102,7 @@ const (
 	ErrLambdaVersion    Code = "LambdaVersion"
 	ErrNothingToDeploy  Code = "NothingToDeploy"
 	ErrHookFunction     Code = "HookFunction"
+	ErrNotCarriedOver   Code = "NotCarriedOver" // has no equal in ECS-native deployments
 )
 
 // Problems of the revision's files.
