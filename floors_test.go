@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"target/fake":                   3,
 	".":                             3,
 	"examples/onprem":               4,
+	"examples/validate":             4,
 }
 
 // owner is the package that an internal package is part of; other packages are

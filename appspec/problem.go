@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,15 +108,19 @@ const MaxProblems = 50
 
 // finish puts problems in file order, applies strictness and the limit.
 func finish(problems []*Problem, strict bool) []*Problem {
-	slices.SortStableFunc(problems, func(a, b *Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
-	})
+	sortProblems(problems)
 	for _, p := range problems {
 		if strict {
 			p.Severity = Error
 		}
 	}
 	return limit(problems)
+}
+
+func sortProblems(problems []*Problem) {
+	slices.SortStableFunc(problems, func(a, b *Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
 }
 
 // limit keeps the first errors and the first warnings, so that many of the one
@@ -159,6 +164,32 @@ func split(problems []*Problem) (warnings []*Problem, err error) {
 		errs.Errors = append(errs.Errors, p)
 	}
 	return warnings, errs.ErrorOrNil()
+}
+
+// Problems takes the problems out of the error of [Parse], [Render] and their like,
+// in file order; nil: there are none in it.
+func Problems(err error) []*Problem {
+	var many *multierror.Error
+	if one, ok := errors.AsType[*Problem](err); ok && !errors.As(err, &many) {
+		return []*Problem{one}
+	}
+	if many == nil {
+		return nil
+	}
+	out := make([]*Problem, 0, len(many.Errors))
+	for _, e := range many.Errors {
+		if p, ok := errors.AsType[*Problem](e); ok {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Merge joins problems of one file from several checks, in file order.
+func Merge(lists ...[]*Problem) []*Problem {
+	out := slices.Concat(lists...)
+	sortProblems(out)
+	return out
 }
 
 // format writes one problem a line.
