@@ -16,7 +16,7 @@ type Match struct {
 	Event      lifecycle.Event
 
 	// Nth hits only the nth step that the other fields match, counted from 1 over
-	// the whole fleet. Repeated calls that are answered from memory do not count.
+	// the whole target. Repeated calls that are answered from memory do not count.
 	// Zero: all of them.
 	Nth int
 }
@@ -42,6 +42,19 @@ type fault struct {
 	loseReply bool
 	vanish    bool
 	interrupt bool
+	throttle  *budget
+	stale     time.Duration
+}
+
+// budget counts down. It is taken from with the doer's lock held.
+type budget struct{ left int }
+
+func (b *budget) take() bool {
+	if b == nil || b.left <= 0 {
+		return false
+	}
+	b.left--
+	return true
 }
 
 // Fail ends the step with a failure of that code. The outcome is kept: the same
@@ -68,13 +81,22 @@ func Stick(release <-chan struct{}) Fault { return Fault{fault{stuck: release}} 
 // answers that it succeeded.
 func LoseReply() Fault { return Fault{fault{loseReply: true}} }
 
-// Vanish takes the host away before the step is done: this step and all later
-// ones of the host answer UnitLost until [Fleet.Revive].
+// Vanish takes the unit away before the step is done: this step and all later
+// ones of the unit answer UnitLost until [Fleet.Revive].
 func Vanish() Fault { return Fault{fault{vanish: true}} }
 
 // Interrupt is what a host says that died in the middle of the step: code
 // Interrupted. If the job has RerunInterrupted, the step is done instead.
 func Interrupt() Fault { return Fault{fault{interrupt: true}} }
+
+// Throttle refuses the first n steps that it hits, with code TargetFailed, as a driver
+// does that was throttled and gave up. Nothing is done and nothing is kept: asked
+// for again, the same step may succeed.
+func Throttle(n int) Fault { return Fault{fault{throttle: &budget{left: n}}} }
+
+// StaleRead does the step, and lets reads of the weights that it changed say the old
+// value for d.
+func StaleRead(d time.Duration) Fault { return Fault{fault{stale: d}} }
 
 // Panic lets the driver panic with v. The step is not done.
 func Panic(v any) Fault { return Fault{fault{panics: v}} }
@@ -90,18 +112,18 @@ type rule struct {
 
 // On adds faults to the steps that match. Everything that was added for a step
 // happens to it: first what takes time or warns, in the order of adding, then how
-// it ends, where Vanish goes before Interrupt, that before Fail, that before
-// LoseReply.
-func (f *Fleet) On(m Match, faults ...Fault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.rules = append(f.rules, &rule{match: m, faults: faults})
+// it ends, where Throttle goes before Vanish, that before Interrupt, that before Fail,
+// that before LoseReply.
+func (d *doer) On(m Match, faults ...Fault) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rules = append(d.rules, &rule{match: m, faults: faults})
 }
 
 // match collects the faults for a step and counts it. The lock is held.
-func (f *Fleet) match(s lifecycle.Step) []fault {
+func (d *doer) match(s lifecycle.Step) []fault {
 	var hit []fault
-	for _, r := range f.rules {
+	for _, r := range d.rules {
 		if !r.match.fits(s) {
 			continue
 		}
@@ -112,8 +134,8 @@ func (f *Fleet) match(s lifecycle.Step) []fault {
 			}
 		}
 	}
-	if f.random != nil {
-		hit = append(hit, f.random.fault(s))
+	if d.random != nil {
+		hit = append(hit, d.random.fault(s))
 	}
 	return hit
 }
@@ -126,6 +148,10 @@ func (a *fault) merge(b fault) {
 	a.loseReply = a.loseReply || b.loseReply
 	a.vanish = a.vanish || b.vanish
 	a.interrupt = a.interrupt || b.interrupt
+	a.stale = max(a.stale, b.stale)
+	if b.throttle != nil {
+		a.throttle = b.throttle
+	}
 }
 
 // before does the part of a fault that comes before a step ends.

@@ -20,10 +20,10 @@ type Rates struct {
 // Randomize adds random faults to every step. What happens to a step depends on
 // the seed, the step's key and how often it was tried, and not on the order in
 // which goroutines run, so a seed says the same each time.
-func (f *Fleet) Randomize(seed uint64, rates Rates) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.random = &random{seed: seed, rates: rates, tries: map[string]uint64{}}
+func (d *doer) Randomize(seed uint64, rates Rates) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.random = &random{seed: seed, rates: rates, tries: map[string]uint64{}}
 }
 
 type random struct {
