@@ -18,22 +18,68 @@ import (
 	"github.com/cutover-deploy/cutover/target/targettest"
 )
 
+// harness offers everything that a surface can do.
+func harness(f surface) *targettest.Harness {
+	on := func(s lifecycle.Step, faults ...fake.Fault) {
+		f.On(fake.Match{Deployment: s.Deployment, Unit: s.Unit, Event: s.Event}, faults...)
+	}
+	return &targettest.Harness{
+		Target:  f,
+		Slow:    func(s lifecycle.Step) { on(s, fake.Delay(time.Hour)) },
+		Fail:    func(s lifecycle.Step) { on(s, fake.Fail(lifecycle.ScriptFailed)) },
+		Sick:    func(unit string) { f.SetHealth(unit, false) },
+		Effects: func(s lifecycle.Step) int { return count(f.Done(), s) },
+		Reopen:  func() (target.Target, error) { return f, nil },
+	}
+}
+
 func TestConformance(t *testing.T) {
 	targettest.Run(t, func(*testing.T) *targettest.Harness {
 		b := &fake.Balancer{}
 		f := fake.NewFleet(3).Balance(b)
-		on := func(s lifecycle.Step, faults ...fake.Fault) {
-			f.On(fake.Match{Deployment: s.Deployment, Unit: s.Unit, Event: s.Event}, faults...)
+		h := harness(f)
+		h.Events, h.Traffic, h.Pool = lifecycle.InPlaceBalanced.Events(), b, f
+		return h
+	})
+}
+
+// byRole gives an original and a replacement the events that they have.
+func byRole(original, replacement lifecycle.Walk) func(lifecycle.Unit) []lifecycle.Event {
+	return func(u lifecycle.Unit) []lifecycle.Event {
+		if u.Role == lifecycle.OriginalRole {
+			return original.Events()
 		}
-		return &targettest.Harness{
-			Target:  f,
-			Events:  lifecycle.InPlaceBalanced.Events(),
-			Traffic: b,
-			Slow:    func(s lifecycle.Step) { on(s, fake.Delay(time.Hour)) },
-			Fail:    func(s lifecycle.Step) { on(s, fake.Fail(lifecycle.ScriptFailed)) },
-			Effects: func(s lifecycle.Step) int { return count(f.Done(), s) },
-			Reopen:  func() (target.Target, error) { return f, nil },
-		}
+		return replacement.Events()
+	}
+}
+
+func TestConformance_BlueGreen(t *testing.T) {
+	targettest.Run(t, func(t *testing.T) *targettest.Harness {
+		b := &fake.Balancer{}
+		f := fake.NewBlueGreen(2, b)
+		_, err := f.Provision(t.Context(), "d-0", 2)
+		require.NoError(t, err)
+		h := harness(f)
+		h.Walk, h.Traffic, h.Pool = byRole(lifecycle.Original, lifecycle.Replacement), b, f
+		return h
+	})
+}
+
+func TestConformance_Service(t *testing.T) {
+	targettest.Run(t, func(*testing.T) *targettest.Harness {
+		h := harness(fake.NewService("web"))
+		h.Walk = byRole(lifecycle.RollbackOriginal, lifecycle.ECSReplacement)
+		return h
+	})
+}
+
+func TestConformance_Alias(t *testing.T) {
+	targettest.Run(t, func(*testing.T) *targettest.Harness {
+		a := fake.NewAlias("1")
+		a.Publish("2")
+		h := harness(a)
+		h.Walk = byRole(lifecycle.RollbackOriginal, lifecycle.LambdaReplacement)
+		return h
 	})
 }
 

@@ -21,7 +21,10 @@ func checkConcurrent(r *run) error {
 	if r.Slow == nil {
 		return r.allAtOnce(units)
 	}
-	slow := r.step(units[0].ID, r.Events[0])
+	slow, err := r.firstOf(units[0])
+	if err != nil {
+		return err
+	}
 	r.Slow(slow)
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	var wg sync.WaitGroup
@@ -40,20 +43,22 @@ func checkConcurrent(r *run) error {
 }
 
 func (r *run) allAtOnce(units []lifecycle.Unit) error {
-	errs := make([]error, len(units))
+	steps, errs := make([]lifecycle.Step, len(units)), make([]error, len(units))
 	var wg sync.WaitGroup
 	for i, u := range units {
-		wg.Go(func() { errs[i] = r.perform(r.step(u.ID, r.Events[0])) })
+		if steps[i], errs[i] = r.firstOf(u); errs[i] == nil {
+			wg.Go(func() { errs[i] = r.perform(steps[i]) })
+		}
 	}
 	wg.Wait()
 	for i, err := range errs {
 		if errors.Is(err, errBlocked) {
-			return fmt.Errorf("%s on %s did not end within %v", r.Events[0], units[i].ID, r.Patience)
+			return fmt.Errorf("%s on %s did not end within %v", steps[i].Event, steps[i].Unit, r.Patience)
 		}
 		if err != nil {
 			return err
 		}
-		if err := r.effects(r.step(units[i].ID, r.Events[0]), 1); err != nil {
+		if err := r.effects(steps[i], 1); err != nil {
 			return err
 		}
 	}

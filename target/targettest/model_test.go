@@ -23,6 +23,9 @@ type model struct {
 	slow     map[string]bool
 	fail     map[string]bool
 	weights  map[string]lifecycle.Weight
+	sick     map[string]bool
+	made     map[string][]lifecycle.Unit // by deployment
+	retired  map[string]bool
 	serial   chan struct{}
 	stop     chan struct{}
 	late     sync.WaitGroup
@@ -30,7 +33,8 @@ type model struct {
 
 func newModel(defect string) *model {
 	return &model{defect: defect, outcomes: map[string]error{}, count: map[string]int{}, slow: map[string]bool{},
-		fail: map[string]bool{}, weights: map[string]lifecycle.Weight{}, serial: make(chan struct{}, 1), stop: make(chan struct{})}
+		fail: map[string]bool{}, weights: map[string]lifecycle.Weight{},
+		sick: map[string]bool{}, made: map[string][]lifecycle.Unit{}, retired: map[string]bool{}, serial: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
 func (m *model) harness() *targettest.Harness {
@@ -40,6 +44,8 @@ func (m *model) harness() *targettest.Harness {
 		Traffic:  modelTraffic{m},
 		Slow:     func(s lifecycle.Step) { m.mark(m.slow, s) },
 		Fail:     func(s lifecycle.Step) { m.mark(m.fail, s) },
+		Sick:     func(unit string) { m.mu.Lock(); defer m.mu.Unlock(); m.sick[unit] = true },
+		Pool:     m,
 		Effects:  func(s lifecycle.Step) int { m.mu.Lock(); defer m.mu.Unlock(); return m.count[s.Key()] },
 		Reopen:   m.reopen,
 		Close:    func() { close(m.stop); m.late.Wait() },
@@ -86,7 +92,37 @@ func (m *model) Units(context.Context) ([]lifecycle.Unit, error) {
 	case "panics in Units":
 		panic("no units today")
 	}
-	return []lifecycle.Unit{{ID: "a"}, {ID: "b"}}, nil
+	units := []lifecycle.Unit{{ID: "a"}, {ID: "b"}}
+	for _, made := range m.made {
+		for _, u := range made {
+			if !m.retired[u.ID] {
+				units = append(units, u)
+			}
+		}
+	}
+	return units, nil
+}
+
+func (m *model) Provision(_ context.Context, deployment string, n int) ([]lifecycle.Unit, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.defect == "provisions twice" {
+		deployment += fmt.Sprint(len(m.made))
+	}
+	for i := len(m.made[deployment]); i < n; i++ {
+		m.made[deployment] = append(m.made[deployment], lifecycle.Unit{ID: fmt.Sprint(deployment, i), Role: lifecycle.ReplacementRole})
+	}
+	return m.made[deployment], nil
+}
+
+func (m *model) Retire(_ context.Context, unit string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.retired[unit] && m.defect == "retires once" {
+		return errors.New("it is gone already")
+	}
+	m.retired[unit] = m.defect != "retires nobody"
+	return nil
 }
 
 func (m *model) known(id string) bool {
@@ -105,7 +141,7 @@ func (m *model) Perform(ctx context.Context, t target.Task) error {
 	switch m.defect {
 	case "panics":
 		panic("what is this")
-	case "blocks":
+	case "blocks for ever":
 		<-m.stop
 	case "needs Note":
 		t.Note(lifecycle.Note{Text: "hello"})
@@ -140,6 +176,10 @@ func (m *model) do(ctx context.Context, s lifecycle.Step) error {
 			return err
 		}
 	}
+	if m.sick[s.Unit] && m.defect != "lies about health" {
+		m.outcomes[key] = m.failure(s, lifecycle.TargetFailed)
+		return m.outcomes[key]
+	}
 	if m.fail[key] {
 		if m.defect == "retries" {
 			m.fail[key] = false
@@ -149,7 +189,7 @@ func (m *model) do(ctx context.Context, s lifecycle.Step) error {
 	}
 	m.outcomes[key] = nil
 	m.count[key]++
-	if m.defect == "does it twice" {
+	if m.defect == "applies twice" {
 		m.count[key]++
 	}
 	return m.outcome(s)
@@ -157,7 +197,7 @@ func (m *model) do(ctx context.Context, s lifecycle.Step) error {
 
 func (m *model) remembers(outcome error) bool {
 	switch m.defect {
-	case "forgets":
+	case "forgets idempotency":
 		return false
 	case "retries":
 		return outcome == nil

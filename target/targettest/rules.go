@@ -28,6 +28,9 @@ const (
 	NotesInTime       = "notes end with the step"
 	WeightAbsolute    = "weights are absolute"
 	WeightOfUnit      = "weights are of one unit"
+	SuccessIsHealth   = "success means healthy"
+	ProvisionedOnce   = "replacements are made once"
+	RetiredForGood    = "a retired unit is gone"
 	NoGoroutine       = "no goroutine is left"
 	NoPanic           = "nothing panics"
 	Ends              = "every call ends"
@@ -60,6 +63,9 @@ func rules() []Rule {
 		{NotesInTime, "the record of the step is closed when Perform returns; a later note is lost, or ends up in another step", func(r *run) error { return r.everything() }},
 		{WeightAbsolute, "a weight is set again after a crash, and must then be the same", checkAbsolute},
 		{WeightOfUnit, "taking one unit out of traffic must leave the others in it", checkOneUnit},
+		{SuccessIsHealth, "traffic goes where the target says that all is well; a unit that is called healthy and is not gets requests and fails them", checkHealth},
+		{ProvisionedOnce, "a controller that was restarted asks again, and must not pay for a second set of replacements", checkProvision},
+		{RetiredForGood, "what was retired and is still listed is deployed to by the next deployment; and a controller that was restarted retires it again", checkRetire},
 		{NoGoroutine, "a program that deploys many times would fill up with what each deployment left running", checkGoroutines},
 		{NoPanic, "a panic in a driver takes the whole deployment down", func(r *run) error { return r.everything() }},
 		{Ends, "a call that never returns holds the deployment until somebody kills it", func(r *run) error { return r.everything() }},
@@ -111,8 +117,12 @@ func ids(units []lifecycle.Unit) []string {
 }
 
 func checkUnknown(r *run) error {
-	s := r.step("targettest-no-such-unit", r.Events[0])
-	err := r.perform(s)
+	s, err := r.first()
+	if err != nil {
+		return err
+	}
+	s.Unit = "targettest-no-such-unit"
+	err = r.perform(s)
 	if err == nil {
 		return fmt.Errorf("%s succeeded", s)
 	}
@@ -142,12 +152,10 @@ func (r *run) everything() error {
 		return err
 	}
 	for _, u := range units {
-		s, err := r.walk(u.ID, len(r.Events)-1)
-		if err != nil {
-			return err
-		}
-		if err := r.perform(s); err != nil {
-			return fmt.Errorf("%s should succeed: %w", s, err)
+		for _, s := range r.steps(u) {
+			if err := r.perform(s); err != nil {
+				return fmt.Errorf("%s should succeed: %w", s, err)
+			}
 		}
 	}
 	return nil
@@ -161,8 +169,7 @@ func (r *run) twice(then func(s lifecycle.Step, again error) error) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range r.Events {
-		s := r.step(units[0].ID, e)
+	for _, s := range r.steps(units[0]) {
 		if err := r.perform(s); err != nil {
 			return fmt.Errorf("%s should succeed: %w", s, err)
 		}
@@ -209,8 +216,7 @@ func checkRestart(r *run) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range r.Events {
-		s := r.step(units[0].ID, e)
+	for _, s := range r.steps(units[0]) {
 		if err := r.performOn(r.ctx, second, s); err != nil {
 			return fmt.Errorf("%s succeeded, and failed when the next controller asked for it: %w", s, err)
 		}

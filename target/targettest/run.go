@@ -40,6 +40,9 @@ func newRun(ctx context.Context, h *Harness) *run {
 	if len(full.Events) == 0 {
 		full.Events = []lifecycle.Event{lifecycle.Start}
 	}
+	if full.Walk == nil {
+		full.Walk = func(lifecycle.Unit) []lifecycle.Event { return full.Events }
+	}
 	if full.Close == nil {
 		full.Close = func() {}
 	}
@@ -131,14 +134,13 @@ func (r *run) performOn(ctx context.Context, to target.Target, s lifecycle.Step)
 	})
 }
 
-// walk does the events before the one at i, which it returns as a step.
-func (r *run) walk(unit string, i int) (lifecycle.Step, error) {
-	for _, e := range r.Events[:i] {
-		if err := r.perform(r.step(unit, e)); err != nil {
-			return lifecycle.Step{}, fmt.Errorf("%s on %s should succeed: %w", e, unit, err)
-		}
+// steps are what the harness offers to do on a unit, in order.
+func (r *run) steps(u lifecycle.Unit) []lifecycle.Step {
+	var steps []lifecycle.Step
+	for _, e := range r.Walk(u) {
+		steps = append(steps, r.step(u.ID, e))
 	}
-	return r.step(unit, r.Events[i]), nil
+	return steps
 }
 
 // first is the first step on the first unit.
@@ -147,7 +149,15 @@ func (r *run) first() (lifecycle.Step, error) {
 	if err != nil {
 		return lifecycle.Step{}, err
 	}
-	return r.step(units[0].ID, r.Events[0]), nil
+	return r.firstOf(units[0])
+}
+
+func (r *run) firstOf(u lifecycle.Unit) (lifecycle.Step, error) {
+	steps := r.steps(u)
+	if len(steps) == 0 {
+		return lifecycle.Step{}, fmt.Errorf("Harness.Walk has no events for unit %s: name one that succeeds", u.ID)
+	}
+	return steps[0], nil
 }
 
 func (r *run) late() error {

@@ -20,6 +20,10 @@ type Harness struct {
 	// order. Empty: [lifecycle.Start] alone.
 	Events []lifecycle.Event
 
+	// Walk returns the steps of one unit, as Events does for all: for targets whose
+	// units differ, as an original and a replacement do. Nil: Events for all.
+	Walk func(lifecycle.Unit) []lifecycle.Event
+
 	// Job goes with every task. Nil: one with Application, Group and nothing else.
 	Job *target.Job
 
@@ -33,6 +37,13 @@ type Harness struct {
 	// Fail arranges that the step fails. Nil: rules about failures only ask for
 	// units that do not exist.
 	Fail func(lifecycle.Step)
+
+	// Sick arranges that the unit fails its health checks, whatever is deployed to
+	// it. Nil: that success means healthy is left out.
+	Sick func(unit string)
+
+	// Pool is the target's power to make units. Nil: rules about it are left out.
+	Pool target.Pool
 
 	// Effects counts how often the step had its effect. Nil: only answers are
 	// compared.
