@@ -172,15 +172,29 @@ func (w *world) runOwn(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	plan, err := d.Plan(ctx)
+	digest, err := digestOf(ctx, w.opt.revision)
 	if err != nil {
 		return false, err
 	}
-	if last.Deployment == "" || last.Revision.Digest != plan.Revision.Digest {
+	if last.Deployment == "" || last.Revision.Digest != digest {
 		return w.conclude(d.Run(ctx))
 	}
 	w.track.display.say("Nothing to finish: " + last.Deployment + " has deployed this revision. Leave out -resume to deploy it again.")
 	return w.conclude(d.Resume(ctx, last.Deployment))
+}
+
+// digestOf opens a revision to learn what it is.
+func digestOf(ctx context.Context, src revision.Source) (string, error) {
+	work, err := os.MkdirTemp("", "cutover-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	bundle, err := src.Open(ctx, work)
+	if err != nil {
+		return "", err
+	}
+	return bundle.Manifest.Digest(), nil
 }
 
 // lastDeployment is the plan of the group's last deployment that was no rollback;
