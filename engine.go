@@ -344,6 +344,10 @@ func (r *runner) finish(ctx context.Context, st *strategy.State, end *strategy.E
 		switch {
 		case to != nil:
 			out.Rollback = newID()
+			if _, err := r.planRollback(ctx, st, out.Rollback); refused(err) {
+				out.Rollback = ""
+				records = append(records, noted(here, lifecycle.Note{Code: lifecycle.RollbackFailed, Text: "cannot be rolled back: " + err.Error()}))
+			}
 		case note != nil:
 			records = append(records, noted(here, *note))
 		}
@@ -401,16 +405,27 @@ func (r *runner) conclude(ctx context.Context, st *strategy.State) (*Result, err
 	return res, nil
 }
 
-// beginRollback plans the rollback of st as deployment id, and writes that down.
-func (r *runner) beginRollback(ctx context.Context, st *strategy.State, id string) (*strategy.State, error) {
+// refused reports whether planning ended with a decision, not with an accident.
+func refused(err error) bool {
+	_, ok := errors.AsType[*lifecycle.Error](err)
+	return ok
+}
+
+// planRollback plans the rollback of st as deployment id.
+func (r *runner) planRollback(ctx context.Context, st *strategy.State, id string) (strategy.Plan, error) {
 	good := st.Plan().LastGood
 	if good == nil {
-		return nil, errors.New("the journal promises a rollback and names no revision to go back to")
+		return strategy.Plan{}, errors.New("the journal promises a rollback and names no revision to go back to")
 	}
-	plan, err := r.plan(ctx, strategy.Input{
+	return r.plan(ctx, strategy.Input{
 		Deployment: id, Revision: *good, Overrides: r.d.overrides(),
 		RollbackOf: st.Plan().Deployment, Touched: st.Touched(), First: r.onRollback(),
 	}, st.Standing())
+}
+
+// beginRollback writes down that the rollback of st begins, as deployment id.
+func (r *runner) beginRollback(ctx context.Context, st *strategy.State, id string) (*strategy.State, error) {
+	plan, err := r.planRollback(ctx, st, id)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
@@ -29,6 +30,9 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 	case !in.Balanced:
 		return Plan{}, refuse(lifecycle.StrategyInvalid, "a blue/green deployment moves traffic and needs a load balancer; the target has none")
 	case in.RollbackOf != "":
+		if gone := in.gone(lifecycle.OriginalRole); len(gone) > 0 {
+			return Plan{}, refuse(lifecycle.NoPreviousRevision, "originals are gone (%s), so traffic cannot go back to them; it stays where it is, deploy a good revision", strings.Join(gone, ", "))
+		}
 		p.Stages = backByTraffic(green, blue)
 		p.Rules = []Rule{{"traffic returns to the originals before it leaves the replacements", "CodeDeploy: lifecycle event availability, rollback"}}
 		return in.done(p)

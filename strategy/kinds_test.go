@@ -208,6 +208,16 @@ func TestBlueGreen_Rollback(t *testing.T) {
 	require.NotContains(t, trace(tl), "green1 BlockTraffic", "traffic stays where healthy units are")
 }
 
+// Found by the simulation: once originals are retired there is no way back, and
+// taking traffic from the replacements would leave nobody.
+func TestBlueGreen_NoWayBackOnceOriginalsAreGone(t *testing.T) {
+	in := input(roles(2, 2))
+	in.Units[0].Lost = "terminated"
+	in.Balanced, in.RollbackOf, in.Touched = true, "d-0", []string{"blue1", "blue2", "green1", "green2"}
+	_, err := BlueGreen{}.Plan(in)
+	require.ErrorContains(t, err, "originals are gone (blue1)")
+}
+
 func TestBlueGreen_Refusals(t *testing.T) {
 	in := input(roles(2, 2))
 	_, err := BlueGreen{}.Plan(in)

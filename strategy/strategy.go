@@ -70,6 +70,17 @@ func (in Input) role(r lifecycle.Role) []string {
 	return ids
 }
 
+// gone lists the units of a role that were touched and cannot be reached.
+func (in Input) gone(r lifecycle.Role) []string {
+	var ids []string
+	for _, u := range in.Units {
+		if u.Role == r && u.Lost != "" && in.touched(u.ID) {
+			ids = append(ids, u.ID)
+		}
+	}
+	return ids
+}
+
 func (in Input) touched(id string) bool {
 	if in.Touched == nil {
 		return true

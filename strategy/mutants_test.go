@@ -1,0 +1,211 @@
+package strategy
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+)
+
+// mutants are planted bugs: deciders that are wrong in one place, each modelled on
+// a way in which deployers have failed. The simulation must find every one.
+var mutants = map[string]decider{
+	"starts one unit more than there is room for": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		if s.open && s.stop == nil && len(d.Start) > 0 && d.End == nil {
+			d.Start = append(d.Start, s.more(d.Start)...)
+		}
+		return d
+	},
+	"counts units in progress as healthy": func(s *State, now time.Time) Decision {
+		return withCounts(s, now, func(c *Counts) { c.Healthy += c.InProgress; c.StageHealthy += c.InProgress; c.InProgress = 0 })
+	},
+	"takes failed units for healthy": func(s *State, now time.Time) Decision {
+		return withCounts(s, now, func(c *Counts) {
+			c.Healthy += c.Failed
+			c.StageHealthy += c.StageFailed
+			c.Failed, c.StageFailed = 0, 0
+		})
+	},
+	"forgets the minimum": func(s *State, now time.Time) Decision {
+		return withPace(s, now, func(p *Pace) { p.MinHealthy = 0; p.Limit = 100 })
+	},
+	"rounds the minimum down": func(s *State, now time.Time) Decision {
+		return withPace(s, now, func(p *Pace) { p.MinHealthy = max(0, p.MinHealthy-1); p.Limit++ })
+	},
+	"forgets the minimum of the zone": func(s *State, now time.Time) Decision {
+		return withPace(s, now, func(p *Pace) { p.StageMin = 0; p.Limit = 100 })
+	},
+	"does not need all of a stage that needs all": func(s *State, now time.Time) Decision {
+		return withPace(s, now, func(p *Pace) { p.All = false })
+	},
+	"succeeds although nothing did": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		if d.End != nil && d.End.Verdict == DeploymentFailed {
+			d.End = &End{Verdict: DeploymentSucceeded}
+		}
+		return d
+	},
+	"says failed without a reason": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		if d.End != nil {
+			d.End.Failure = nil
+		}
+		return d
+	},
+	"ends while steps run": func(s *State, now time.Time) Decision {
+		if d := Next(s, now); s.running == 0 || s.counts.Failed == 0 {
+			return d
+		}
+		return Decision{End: &End{Verdict: DeploymentFailed, Failure: &lifecycle.Failure{Code: lifecycle.HealthConstraints}}}
+	},
+	"leaves a hold at once": func(s *State, now time.Time) Decision {
+		return Next(s, now.Add(1000*time.Hour))
+	},
+	"forgets holds": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		for i := range d.Note {
+			if d.Note[i].Kind == lifecycle.Held {
+				d.Note[i].Kind = lifecycle.Released
+			}
+		}
+		return d
+	},
+	"waits for what never comes": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		d.Wake = time.Time{}
+		return d
+	},
+	"skips an event": func(s *State, now time.Time) Decision {
+		return withSteps(s, now, func(step *lifecycle.Step) {
+			if step.Event == lifecycle.AfterInstall {
+				step.Event = lifecycle.ApplicationStart
+			}
+		})
+	},
+	"shifts by one weight only": func(s *State, now time.Time) Decision {
+		return withSteps(s, now, func(step *lifecycle.Step) {
+			if step.Weight > 10 {
+				step.Weight = 10
+			}
+		})
+	},
+	"retires originals too early": func(s *State, now time.Time) Decision {
+		return withSteps(s, now, func(step *lifecycle.Step) {
+			if step.Event == lifecycle.BeforeBlockTraffic {
+				step.Event = lifecycle.Retire
+			}
+		})
+	},
+	"stops in the middle and says nothing": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		if s.stop != nil {
+			d.Note = nil
+			if s.running == 0 {
+				d.End = &End{Verdict: DeploymentStopped, Failure: &lifecycle.Failure{Code: lifecycle.ManualStop}}
+			}
+		}
+		return d
+	},
+	"does not stop": func(s *State, now time.Time) Decision {
+		stop := s.stop
+		s.stop = nil
+		d := Next(s, now)
+		s.stop = stop
+		if stop != nil && d.End == nil && len(d.Start) == 0 && s.running == 0 {
+			d = Decision{}
+		}
+		return d
+	},
+	"abandons units when one fails": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		if s.counts.StageFailed > 0 && s.stop == nil {
+			d.Start = nil
+		}
+		return d
+	},
+	"starts a finished unit again": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		for i := range s.units {
+			if u := s.units[i]; s.open && u.Status == Succeeded && len(d.Start) > 0 {
+				m := s.plan.Stages[s.stage].Moves[0]
+				d.Start = append(d.Start, lifecycle.Step{Deployment: s.plan.Deployment, Stage: s.stage, Unit: u.ID, Event: m.Event, Weight: m.Weight})
+				break
+			}
+		}
+		return d
+	},
+	"never begins": func(*State, time.Time) Decision { return Decision{} },
+	"answers by chance": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		if time.Now().UnixNano()%7 == 0 {
+			slices.Reverse(d.Start)
+			d.Start = d.Start[:len(d.Start)/2]
+		}
+		return d
+	},
+}
+
+// more finds a pending unit that is not being started.
+func (s *State) more(starting []lifecycle.Step) []lifecycle.Step {
+	for n := s.next; n < len(s.plan.Stages[s.stage].Units); n++ {
+		i := s.index[s.plan.Stages[s.stage].Units[n]]
+		step := s.step(i)
+		if s.units[i].Status == Pending && !slices.Contains(starting, step) {
+			return []lifecycle.Step{step}
+		}
+	}
+	return nil
+}
+
+func withCounts(s *State, now time.Time, change func(*Counts)) Decision {
+	c := s.counts
+	change(&s.counts)
+	defer func() { s.counts = c }()
+	return Next(s, now)
+}
+
+func withPace(s *State, now time.Time, change func(*Pace)) Decision {
+	if s.stage >= len(s.plan.Stages) {
+		return Next(s, now)
+	}
+	p := s.plan.Stages[s.stage].Pace
+	change(&s.plan.Stages[s.stage].Pace)
+	defer func() { s.plan.Stages[s.stage].Pace = p }()
+	return Next(s, now)
+}
+
+func withSteps(s *State, now time.Time, change func(*lifecycle.Step)) Decision {
+	d := Next(s, now)
+	for i := range d.Start {
+		change(&d.Start[i])
+	}
+	return d
+}
+
+// Every planted bug is found: by an invariant, by a state that refuses the record,
+// or, for the last one, by a trace that is not the same twice.
+func TestSimulationFindsPlantedBugs(t *testing.T) {
+	require.GreaterOrEqual(t, len(mutants), 20)
+	for name, mutant := range mutants {
+		t.Run(name, func(t *testing.T) {
+			for seed := uint64(1); seed <= 20_000; seed++ {
+				s := newSim(seed, mutant)
+				if v := try(s); v != "" {
+					t.Logf("found by seed %d: %s", seed, v)
+					return
+				}
+				if name == "answers by chance" {
+					again := newSim(seed, mutant)
+					if v := try(again); v != "" || s.trace != again.trace {
+						return
+					}
+				}
+			}
+			t.Fatal("20,000 seeds did not find it")
+		})
+	}
+}
