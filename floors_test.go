@@ -26,6 +26,7 @@ var floors = map[string]int{
 	".":                             3,
 	"examples/onprem":               4,
 	"examples/validate":             4,
+	"examples/customtarget":         4,
 }
 
 // owner is the package that an internal package is part of; other packages are
