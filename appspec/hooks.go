@@ -133,7 +133,7 @@ func (p *parser) location(m, n *yaml.Node) string {
 	case p.windows() && hasDrive(s):
 		p.warn(ErrBadPath, n, "the location names a drive, but it is taken from the revision").found(text).
 			allowed("a path in the revision")
-	case reCommandLine.MatchString(s):
+	case strings.Contains(s, " ") && reCommandLine.MatchString(s):
 		p.warn(ErrBadPath, n, "this looks like a command line, but all of it is taken as the name of one file").found(text).
 			hint("arguments cannot be given: put the command line into a script")
 	case strings.HasSuffix(s, "/"):

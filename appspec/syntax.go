@@ -113,15 +113,28 @@ var lineBreaks = regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]")
 // clamp keeps places inside of the file: the YAML reader puts what is missing at
 // the end behind it.
 func (p *parser) clamp(data []byte) {
-	if len(p.problems) == 0 {
+	furthest := 1
+	for _, pr := range p.problems {
+		furthest = max(furthest, pr.Line)
+	}
+	if furthest == 1 {
 		return
 	}
-	last := len(lineBreaks.FindAllIndex(data, -1)) + 1
+	last := countLines(data)
 	for _, pr := range p.problems {
 		if pr.Line > last {
 			pr.Line, pr.Col = last, 0
 		}
 	}
+}
+
+// countLines counts as YAML does.
+func countLines(data []byte) int {
+	n := 1 + bytes.Count(data, []byte{'\n'}) + bytes.Count(data, []byte{'\r'}) - bytes.Count(data, []byte("\r\n"))
+	for _, other := range []string{"\u0085", "\u2028", "\u2029"} {
+		n += bytes.Count(data, []byte(other))
+	}
+	return n
 }
 
 func clampLine(text []byte, line int) int {
@@ -176,6 +189,9 @@ var (
 // The reader in use skips comments before it looks at tabs, so it is asked again
 // with a word in their place: it knows where tabs are fine, as inside of brackets.
 func (p *parser) tabbedComments(text []byte) {
+	if bytes.IndexByte(text, '\t') < 0 || bytes.IndexByte(text, '#') < 0 {
+		return
+	}
 	at := reTabComment.FindIndex(text)
 	if at == nil {
 		return

@@ -1,0 +1,6 @@
+//go:build race
+
+package appspec
+
+// raceEnabled says that the detector makes everything several times slower.
+const raceEnabled = true

@@ -1,0 +1,146 @@
+package appspec
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+// fastest runs two functions in turns and returns the quickest time of each, which
+// is what the machine can do when nothing else disturbs.
+func fastest(rounds int, a, b func()) (time.Duration, time.Duration) {
+	best := [2]time.Duration{time.Hour, time.Hour}
+	for range rounds {
+		for i, f := range []func(){a, b} {
+			start := time.Now()
+			f()
+			best[i] = min(best[i], time.Since(start))
+		}
+	}
+	return best[0], best[1]
+}
+
+// TestParseIsAsFastAsReading keeps reading and checking within 1.3 times of what
+// the YAML reader alone takes. Figures of a busy machine are taken anew.
+func TestParseIsAsFastAsReading(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("SKIPPED comparing the speed of Parse with that of the YAML reader: it takes a plain run without -short and -race")
+	}
+	data := []byte(fullExample)
+	nodes := func() {
+		for range 20 {
+			var n yaml.Node
+			_ = yaml.NewDecoder(bytes.NewReader(data)).Decode(&n)
+		}
+	}
+	parse := func() {
+		for range 20 {
+			_, _, _ = Parse("appspec.yml", data, Options{})
+		}
+	}
+	ratio := 0.0
+	for range 10 {
+		a, b := fastest(300, nodes, parse)
+		ratio = float64(b) / float64(a)
+		t.Logf("reading %v, parsing %v: %.2f", a/20, b/20, ratio)
+		if ratio <= 1.3 {
+			return
+		}
+	}
+	require.LessOrEqual(t, ratio, 1.3)
+}
+
+// hostile are inputs that are costly to read, as large as they may be or larger.
+func hostile() map[string]string {
+	const size = DefaultMaxBytes
+	fill := func(unit string) string { return strings.Repeat(unit, size/len(unit)) }
+	nested := func(open string) string { return head + "x: " + strings.Repeat(open, 30) }
+	out := map[string]string{
+		"too large":          strings.Repeat("a: b\n", 1<<20/5),
+		"colons":             fill(":"),
+		"brackets":           fill("["),
+		"braces":             fill("{a: "),
+		"dashes":             fill("- "),
+		"keys":               head + fill("a:\n"),
+		"long keys":          fill("? aaaaaaaaaa\n"),
+		"tabs":               fill("\t"),
+		"tabbed comments":    fill("\t# a\n"),
+		"comments":           fill("# a\n"),
+		"comment ends":       "a:\n" + fill(" #\n"),
+		"quotes":             head + "x: \"" + fill("\\n"),
+		"one quoted text":    head + "x: '" + fill("a\n") + "'\n",
+		"block":              head + "x: |\n" + fill("  a\n"),
+		"documents":          fill("---\n"),
+		"anchors":            head + fill("a: &a b\n"),
+		"aliases":            head + "a: &a [" + strings.Repeat("x, ", 9000) + "]\nb: [" + strings.Repeat("*a, ", 100) + "]\n",
+		"merges":             head + "a: &a {" + strings.Repeat("x: y, ", 4000) + "}\n" + strings.Repeat("b: {<<: *a}\n", 90),
+		"tags":               fill("- !a b\n"),
+		"nested":             nested("[") + fill("x, "),
+		"flow keys":          fill("[a, b]: c\n"),
+		"placeholders":       head + fill("k: ${A}{{B}}\n"),
+		"unknown keys":       head + strings.Repeat(strings.Repeat("k", 50)+": 1\n", 4000),
+		"unknown events":     head + "hooks:\n" + strings.Repeat("  "+strings.Repeat("E", 40)+": []\n", 4000),
+		"many unknown keys":  head + numbered4k("%d"+strings.Repeat("k", 10)+": 1\n"),
+		"many events":        head + "hooks:\n" + numbered4k("  E%dfterInstall: []\n"),
+		"permissions":        head + "permissions:\n" + numbered4k("  - {object: /a%d, type: [file]}\n"),
+		"files":              head + "files:\n" + numbered4k("  - {source: a, destination: /b%d}\n"),
+		"shell":              "#!/bin/sh\n" + fill("echo \"a: b\" : c\n"),
+		"acl":                head + "permissions: [{object: /a, acls: [" + strings.Repeat("'u:a:r', ", 6000) + "]}]\n",
+		"range":              head + "permissions: [{object: /a, context: {type: t, range: 's0:" + strings.Repeat("c0.c1023,", 6000) + "'}}]\n",
+		"directive":          "%YAML 1.2\n" + fill("%TAG ! a\n"),
+		"resources":          "version: 0.0\nResources:\n" + numbered4k("  - r%d: {Type: AWS::ECS::Service}\n"),
+		"subnets":            ecsText(okService+"NetworkConfiguration: {AwsvpcConfiguration: {Subnets: ["+strings.Repeat("a, ", 9000)+"]}}\n", ""),
+		"functions":          lambdaText(okFunction, "Hooks:\n"+numbered4k("  - E%d: f\n")),
+		"functions together": lambdaText(okFunction, "Hooks:\n  - {"+numbered4k("E%d: f, ")+"}\n"),
+	}
+	for k, v := range out {
+		if k != "too large" && len(v) > size {
+			out[k] = v[:size]
+		}
+	}
+	return out
+}
+
+func numbered4k(format string) string {
+	var b strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// TestHostileInputsAreCheap holds the worst case at 100 ms and 64 MiB, counting all
+// that is allocated on the way.
+func TestHostileInputsAreCheap(t *testing.T) {
+	limit := 100 * time.Millisecond
+	if testing.Short() || raceEnabled {
+		limit *= 20
+	}
+	for name, text := range hostile() {
+		t.Run(name, func(t *testing.T) {
+			data := []byte(text)
+			best, size := time.Hour, uint64(0)
+			for range 10 {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				start := time.Now()
+				_, _, _ = Parse("a", data, Options{})
+				best = min(best, time.Since(start))
+				runtime.ReadMemStats(&after)
+				size = after.TotalAlloc - before.TotalAlloc
+				if best < limit {
+					break
+				}
+			}
+			t.Logf("%d bytes: %v, %d KiB", len(data), best, size>>10)
+			require.Less(t, best, limit)
+			require.Less(t, size, uint64(64<<20))
+		})
+	}
+}
