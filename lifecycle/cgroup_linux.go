@@ -32,24 +32,30 @@ func newCgroup(mark string) *cgroup {
 		return nil
 	}
 	path := parent + "/" + cgroupPrefix + mark
-	if unix.Mkdir(path, 0o755) != nil {
-		return nil
-	}
-	c := openCgroup(path)
-	if c == nil {
+	// Somebody who clears away may find it before it is locked: once more, then.
+	for range 3 {
+		if unix.Mkdir(path, 0o755) != nil {
+			return nil
+		}
+		if c := openCgroup(path, 0); c != nil {
+			if unix.Access(path, unix.F_OK) == nil {
+				return c
+			}
+			_ = unix.Close(c.fd)
+		}
 		_ = unix.Rmdir(path)
 	}
-	return c
+	return nil
 }
 
-// openCgroup opens a group and locks it. It returns nil if somebody else has it
-// locked.
-func openCgroup(path string) *cgroup {
+// openCgroup opens a group and locks it. With LOCK_NB it does not wait for the
+// lock, and returns nil if somebody has it.
+func openCgroup(path string, how int) *cgroup {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
-	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
+	if unix.Flock(fd, unix.LOCK_EX|how) != nil {
 		_ = unix.Close(fd)
 		return nil
 	}
@@ -203,7 +209,7 @@ func leftCgroups(prefix string) []*cgroup {
 		if err != nil || !e.IsDir() || !strings.HasPrefix(e.Name(), cgroupPrefix) {
 			return nil
 		}
-		c := openCgroup(path)
+		c := openCgroup(path, unix.LOCK_NB)
 		switch {
 		case c == nil:
 		case strings.HasPrefix(e.Name(), cgroupPrefix+prefix):

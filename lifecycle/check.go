@@ -161,7 +161,7 @@ func (s *Script) whyNotStarted(err error) string {
 	case errors.Is(err, fs.ErrPermission) && onNoexec(s.Path):
 		return noexecText
 	case errors.Is(err, fs.ErrPermission) && s.Account != nil && !errors.Is(err, errNotPermitted):
-		return fmt.Sprintf("cannot be started as %s: the account may not execute the file, or enter one of the directories above it or its working directory", s.Account.Name)
+		return fmt.Sprintf("cannot be started as %s: the account %s", s.Account.Name, s.Account.barred(s.Path, s.dir()))
 	case errors.Is(err, fs.ErrPermission) && in != "":
 		return fmt.Sprintf("interpreter %s cannot be executed (permission denied)", in)
 	}

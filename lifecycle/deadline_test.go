@@ -5,8 +5,10 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,22 +101,39 @@ func TestD4_DaemonOfASuccessfulHookLives(t *testing.T) {
 	noCgroupLeft(t, r.env)
 }
 
-func TestD4_DaemonOfAFailedHookIsEnded(t *testing.T) {
+// escapes are the ways out of a script's process group. CHILD is the file that
+// takes the process id.
+var escapes = []struct {
+	name, text string
+	hides      bool // only a control group finds it
+	orphaned   bool // its kinship with the script ends with the script
+}{
+	{name: "group", text: "set -m\nsleep 60 & echo $! >CHILD\n"},
+	{name: "session", text: "setsid sleep 60 & echo $! >CHILD\n"},
+	{name: "double fork", text: "setsid sh -c 'sleep 60 & echo $! >CHILD' >/dev/null 2>&1 </dev/null\n"},
+	{name: "name", text: "setsid bash -c 'exec -a kworker sleep 60' >/dev/null 2>&1 & echo $! >CHILD\n"},
+	{name: "stopped", text: "setsid sh -c 'echo $$ >CHILD; kill -STOP $$' >/dev/null 2>&1 &\nwhile ! [ -s CHILD ]; do sleep 0.02; done\n"},
+	{name: "no environment", text: "env -i /bin/sleep 60 >/dev/null 2>&1 & echo $! >CHILD\n"},
+	{name: "no environment, session", text: "env -i /usr/bin/setsid /bin/sleep 60 >/dev/null 2>&1 & echo $! >CHILD\n", orphaned: true},
+	{name: "no environment, session, double fork", text: "env -i /usr/bin/setsid /bin/sh -c '/bin/sleep 60 & echo $! >CHILD'\n"},
+	{name: "all, and no output", text: "env -i /usr/bin/setsid /bin/sh -c '/bin/sleep 60 & echo $! >CHILD' >/dev/null 2>&1\n", hides: true},
+}
+
+func TestD4_WhatEscapedIsEnded(t *testing.T) {
 	t.Parallel()
+	cgroup := haveCgroup(t)
 	for name, end := range map[string]string{"failure": "exit 1", "timeout": "sleep 60"} {
-		for how, daemon := range map[string]string{
-			"double fork in a session of its own": "setsid sh -c 'sleep 60 & echo $! >CHILD' >/dev/null 2>&1\n",
-			"without environment":                 "env -i /usr/bin/setsid /bin/sh -c '/bin/sleep 60 & echo $! >CHILD' >/dev/null 2>&1\n",
-		} {
-			t.Run(name+" "+how, func(t *testing.T) {
+		for _, c := range escapes {
+			t.Run(name+" "+c.name, func(t *testing.T) {
 				t.Parallel()
-				if how == "without environment" && !haveCgroup(t) {
+				if !cgroup && (c.hides || c.orphaned && name == "failure") {
 					t.Skip("SKIPPED ending a daemon that hides: no control group can be made here")
 				}
 				child := filepath.Join(t.TempDir(), "child")
-				r := run(t, "#!/bin/sh\n"+replace(daemon, "CHILD", child)+end+"\n", limits(time.Second, 5*time.Second))
+				r := run(t, "#!/bin/sh\n"+strings.ReplaceAll(c.text, "CHILD", child)+end+"\n", limits(time.Second, 5*time.Second))
 				require.Error(t, r.err)
 				require.False(t, lives(pidIn(t, child)))
+				require.Less(t, r.took, time.Second+slack)
 				noCgroupLeft(t, r.env)
 			})
 		}
@@ -150,4 +169,87 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 	r := runHooks(ctx, t, env(t), &lifecycle.Script{Location: "a.sh", Path: script(t, "#!/bin/sh\n>"+mark+"\n")})
 	require.Equal(t, context.Canceled, r.err)
 	require.NoFileExists(t, mark)
+}
+
+// A stopped script cannot hear TERM: it is set going, and does not cost the grace.
+func TestD1_StoppedScript(t *testing.T) {
+	t.Parallel()
+	r := run(t, "#!/bin/sh\nkill -STOP $$\n", limits(200*time.Millisecond, 10*time.Second))
+	r.failure(t, lifecycle.ScriptTimedOut)
+	require.Less(t, r.took, 200*time.Millisecond+slack)
+}
+
+func TestD2_IgnoresTermAndStopsItself(t *testing.T) {
+	t.Parallel()
+	r := run(t, "#!/bin/sh\ntrap '' TERM\nwhile :; do kill -STOP $$; done\n", limits(200*time.Millisecond, 300*time.Millisecond))
+	r.failure(t, lifecycle.ScriptTimedOut)
+	require.Less(t, r.took, 500*time.Millisecond+slack)
+}
+
+func TestD2_ForksWhileItIsKilled(t *testing.T) {
+	t.Parallel()
+	mark := filepath.Join(t.TempDir(), "mark")
+	// Each lives for a moment and leaves one of its kind, in a session of its own.
+	text := "#!/bin/sh\ntrap '' TERM\necho $$ >>" + mark + "\nsleep 0.05\nsetsid \"$0\" >/dev/null 2>&1 &\n"
+	r := run(t, text+"[ -n \"$NESTED\" ] || { export NESTED=1; setsid \"$0\" & sleep 60; }\n", limits(300*time.Millisecond, 200*time.Millisecond))
+	r.failure(t, lifecycle.ScriptTimedOut)
+	require.Less(t, r.took, 500*time.Millisecond+slack)
+	before, err := os.ReadFile(mark)
+	require.NoError(t, err)
+	<-time.After(300 * time.Millisecond)
+	after, err := os.ReadFile(mark)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after), "none of them goes on")
+}
+
+func TestCancelDuringTheGrace(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	path := script(t, "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.05; done\n")
+	s := &lifecycle.Script{Location: "a.sh", Path: path, Timeout: 200 * time.Millisecond, Grace: 500 * time.Millisecond}
+	time.AfterFunc(400*time.Millisecond, cancel)
+	r := runHooks(ctx, t, env(t), s)
+	r.failure(t, lifecycle.ScriptTimedOut)
+	require.Less(t, r.took, 700*time.Millisecond+slack)
+}
+
+func TestFailureIsNotLostInACancel(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	mine := &lifecycle.Error{Failure: lifecycle.Failure{Code: lifecycle.TargetFailed, Message: "broken"}}
+	r := runHooks(ctx, t, env(t), lifecycle.Func(func(context.Context, lifecycle.Env, io.Writer) error { cancel(); return mine }))
+	r.failure(t, lifecycle.TargetFailed)
+	for _, err := range []error{errors.New("signal: killed"), &lifecycle.Error{Err: context.Canceled}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := runHooks(ctx, t, env(t), lifecycle.Func(func(context.Context, lifecycle.Env, io.Writer) error { cancel(); return err }))
+		require.Equal(t, context.Canceled, r.err)
+	}
+}
+
+func TestTimeoutOfAMicrosecond(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		r := run(t, "#!/bin/sh\nsleep 60\n", limits(time.Microsecond, time.Microsecond))
+		require.Contains(t, r.failure(t, lifecycle.ScriptTimedOut).Message, "limit of 1µs")
+		require.Less(t, r.took, slack)
+		noCgroupLeft(t, r.env)
+	}
+}
+
+func TestScriptClosesItsOutput(t *testing.T) {
+	t.Parallel()
+	r := run(t, "#!/bin/sh\necho one\nexec >&- 2>&-\nsleep 0.3\nexit 5\n")
+	require.Equal(t, 5, r.failure(t, lifecycle.ScriptFailed).Exit)
+	require.GreaterOrEqual(t, r.took, 300*time.Millisecond, "the end of the output is not the end of the script")
+	require.Equal(t, "LifecycleEvent - BeforeInstall\nScript - a.sh\n[stdout]one\n", r.log)
+}
+
+func TestNoEnvironmentAtAll(t *testing.T) {
+	t.Parallel()
+	e := env(t)
+	e.Vars = nil
+	r := runHooks(t.Context(), t, e, &lifecycle.Script{Location: "a.sh", Path: script(t, "#!/bin/sh\ntr '\\0' '\\n' </proc/$$/environ | sed 's/=.*//'\n")})
+	require.NoError(t, r.err)
+	require.Equal(t, "LifecycleEvent - BeforeInstall\nScript - a.sh\n[stdout]CUTOVER_HOOK\n", r.log)
 }

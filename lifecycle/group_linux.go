@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +12,7 @@ import (
 // its own where one can be made, by the session that the script leads, by the
 // mark in its environment, and by kinship with what was found so.
 type group struct {
-	mark   string
+	marked carriers
 	cg     *cgroup // nil: none could be made
 	pid    int     // of the script, which leads its session; 0: not started
 	out    *outputs
@@ -20,14 +21,8 @@ type group struct {
 	hit    map[hit]bool
 }
 
-// hit names a process for all time.
-type hit struct {
-	pid   int
-	start uint64
-}
-
 func newGroup(mark string, out *outputs) *group {
-	return &group{mark: mark, cg: newCgroup(mark), out: out, before: ticks()}
+	return &group{marked: carriers{mark: mark}, cg: newCgroup(mark), out: out, before: ticks(), hit: map[hit]bool{}}
 }
 
 // attr says how the script is to be started.
@@ -51,13 +46,15 @@ func (g *group) giveUp(attr *syscall.SysProcAttr) bool {
 	return true
 }
 
-// members lists the living processes of the group.
-func (g *group) members() map[int]proc {
-	found := map[int]proc{}
-	all := allProcs()
+// members lists the living processes of the group, and says whether that is sure
+// to be all.
+func (g *group) members() (found map[int]proc, sure bool) {
+	// What began before the script is none of its.
+	all := slices.DeleteFunc(allProcs(), func(p proc) bool { return p.start < g.before })
+	found, sure = g.marked.among(all)
 	leads, pipes := g.leads(all), g.pipes()
 	for _, p := range all {
-		if p.start >= g.before && (leads && p.session == g.pid || p.hasVar(markVar+"="+g.mark) || p.holds(pipes)) {
+		if leads && p.session == g.pid || p.holds(pipes) {
 			found[p.pid] = p
 		}
 	}
@@ -67,7 +64,7 @@ func (g *group) members() map[int]proc {
 		}
 	}
 	kin(found, all)
-	return found
+	return found, sure
 }
 
 // leads says whether the session of the script's number is still the script's.
@@ -101,30 +98,27 @@ func (g *group) pipes() []string {
 	return names
 }
 
-// signal asks all members to end, or kills them. One that is stopped is set going
-// again, so that it hears what it is asked.
-func (g *group) signal(kill bool) {
-	if g.hit == nil {
-		g.hit = map[hit]bool{}
-	}
-	sig := syscall.SIGTERM
-	if kill {
-		sig = syscall.SIGKILL
-	}
-	for _, p := range g.members() {
-		if p.signal(sig) {
-			g.hit[hit{p.pid, p.start}] = true
-		}
-		if !kill {
+// end asks those members to end that it has not asked before, or kills all. It
+// reports whether there were none. One that is stopped is set going again, so that
+// it hears what it is asked. It is called again and again, since a process may
+// fork just before it hears.
+func (g *group) end(kill bool) (none bool) {
+	found, sure := g.members()
+	for _, p := range found {
+		name := hit{p.pid, p.start}
+		switch {
+		case kill && p.signal(syscall.SIGKILL):
+			g.hit[name] = true
+		case !kill && !g.hit[name] && p.signal(syscall.SIGTERM):
+			g.hit[name] = true
 			p.signal(syscall.SIGCONT)
 		}
 	}
-	if kill && g.cg != nil {
+	if kill && g.cg != nil && len(found) > 0 {
 		g.cg.kill()
 	}
+	return sure && len(found) == 0
 }
-
-func (g *group) empty() bool { return len(g.members()) == 0 }
 
 // hits is how many processes were ended.
 func (g *group) hits() int { return len(g.hit) }

@@ -11,8 +11,8 @@ import (
 // group is what a script started, as far as this system can tell: its process
 // group. What leaves the group is not found.
 type group struct {
-	pid int
-	n   int
+	pid   int
+	asked bool
 }
 
 func newGroup(string, *outputs) *group { return &group{} }
@@ -23,24 +23,31 @@ func (g *group) started(pid int) { g.pid = pid }
 
 func (g *group) giveUp(*syscall.SysProcAttr) bool { return false }
 
-func (g *group) signal(kill bool) {
-	sig := syscall.SIGTERM
-	if kill {
-		sig = syscall.SIGKILL
-	}
-	if g.pid > 0 && syscall.Kill(-g.pid, sig) == nil {
-		g.n = max(g.n, 1)
-	}
-	if !kill && g.pid > 0 {
-		// One that is stopped is set going again, so that it hears what it is asked.
+// end asks the group to end, once, or kills it, and reports whether there is none.
+// What is stopped is set going again, so that it hears what it is asked.
+func (g *group) end(kill bool) (none bool) {
+	switch {
+	case g.pid == 0:
+		return true
+	case kill:
+		none = syscall.Kill(-g.pid, syscall.SIGKILL) != nil
+	case g.asked:
+		return syscall.Kill(-g.pid, 0) != nil
+	default:
+		none = syscall.Kill(-g.pid, syscall.SIGTERM) != nil
 		_ = syscall.Kill(-g.pid, syscall.SIGCONT)
 	}
+	g.asked = true
+	return none
 }
 
-func (g *group) empty() bool { return g.pid == 0 || syscall.Kill(-g.pid, 0) != nil }
-
 // hits counts the group as one process: its members are not known.
-func (g *group) hits() int { return g.n }
+func (g *group) hits() int {
+	if g.asked {
+		return 1
+	}
+	return 0
+}
 
 func (g *group) leave()   {}
 func (g *group) release() {}

@@ -20,10 +20,11 @@ func EndLeftovers(ctx context.Context, env Env) (int, error) {
 			cg.close(false)
 		}
 	}()
+	marked := carriers{mark: prefix}
 	ended := map[hit]bool{}
 	for range 100 {
-		found := leftovers(prefix, groups)
-		if len(found) == 0 {
+		found, sure := leftovers(&marked, groups)
+		if sure && len(found) == 0 {
 			return len(ended), nil
 		}
 		for _, p := range found {
@@ -42,21 +43,16 @@ func EndLeftovers(ctx context.Context, env Env) (int, error) {
 		env.Step, markVar, prefix)
 }
 
-// leftovers lists what lives in the groups, what carries a mark that begins with
-// prefix, and the kin of both.
-func leftovers(prefix string, groups []*cgroup) map[int]proc {
-	found := map[int]proc{}
+// leftovers lists what lives in the groups, what carries the mark, and the kin of
+// both, and says whether that is sure to be all.
+func leftovers(marked *carriers, groups []*cgroup) (found map[int]proc, sure bool) {
 	all := allProcs()
-	for _, p := range all {
-		if p.hasVar(markVar + "=" + prefix) {
-			found[p.pid] = p
-		}
-	}
+	found, sure = marked.among(all)
 	for _, cg := range groups {
 		for _, p := range cg.procs() {
 			found[p.pid] = p
 		}
 	}
 	kin(found, all)
-	return found
+	return found, sure
 }

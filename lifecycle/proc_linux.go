@@ -16,7 +16,7 @@ import (
 type proc struct {
 	pid, parent, session int
 	start                uint64 // in ticks since the machine was started
-	dead                 bool   // it has ended and was not collected
+	dead                 bool   // it has ended and was not collected, or is the kernel's own
 }
 
 // ticks is now in the unit of proc.start, which is the same on all Linux systems.
@@ -37,12 +37,15 @@ func readProc(pid int) (proc, bool) {
 	if len(fields) < 20 {
 		return proc{}, false
 	}
-	p := proc{pid: pid, dead: fields[0][0] == 'Z' || fields[0][0] == 'X'}
+	flags, _ := strconv.ParseUint(string(fields[6]), 10, 64)
+	p := proc{pid: pid, dead: fields[0][0] == 'Z' || fields[0][0] == 'X' || flags&kernelThread != 0}
 	p.parent, _ = strconv.Atoi(string(fields[1]))
 	p.session, _ = strconv.Atoi(string(fields[3])) // 0: outside our view
 	p.start, _ = strconv.ParseUint(string(fields[19]), 10, 64)
 	return p, true
 }
+
+const kernelThread = 0x00200000 // among a process's flags
 
 // readSmall reads a file of the kernel's that fits into buf, with as few calls as
 // can be. What cannot be read is empty.
@@ -93,15 +96,50 @@ func (p proc) signal(sig syscall.Signal) bool {
 	return handle.Signal(sig) == nil
 }
 
-// hasVar says whether the process was started with the variable, or one that
-// begins so if want ends in a dot. One that has ended has no environment.
-func (p proc) hasVar(want string) bool {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
-	if err != nil {
-		return false
+// carriers finds processes by a mark in their environment.
+type carriers struct {
+	mark   string // whole, or if it ends in a dot, how it begins
+	doubts map[hit]int
+}
+
+// hit names a process for all time.
+type hit struct {
+	pid   int
+	start uint64
+}
+
+// doubtful is how often a process is looked at that shows no environment.
+const doubtful = 5
+
+// among returns the processes that carry the mark. It is not sure if there are
+// some that show no environment at all: in the moment of becoming another program
+// every process is such.
+func (c *carriers) among(all []proc) (found map[int]proc, sure bool) {
+	if c.doubts == nil {
+		c.doubts = map[hit]int{}
 	}
+	found, sure = map[int]proc{}, true
+	for _, p := range all {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
+		if err != nil {
+			continue
+		}
+		if c.in(string(text)) {
+			found[p.pid] = p
+		}
+		if name := (hit{p.pid, p.start}); len(text) == 0 && c.doubts[name] < doubtful {
+			c.doubts[name]++
+			sure = false
+		}
+	}
+	return found, sure
+}
+
+// in says whether the mark is in an environment.
+func (c *carriers) in(environ string) bool {
+	want := markVar + "=" + c.mark
 	prefix := strings.HasSuffix(want, ".")
-	for v := range strings.SplitSeq(string(text), "\x00") {
+	for v := range strings.SplitSeq(environ, "\x00") {
 		if v == want || prefix && strings.HasPrefix(v, want) {
 			return true
 		}

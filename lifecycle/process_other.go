@@ -18,7 +18,8 @@ var (
 	errNotPermitted = errors.New("not permitted")
 )
 
-func (a *Account) isOurs() bool { return false }
+func (a *Account) isOurs() bool                 { return false }
+func (a *Account) barred(string, string) string { return "cannot be used" }
 
 func mayExecute(string) bool { return true }
 func onNoexec(string) bool   { return false }
@@ -46,17 +47,17 @@ func (g *group) started(pid int) { g.proc, _ = os.FindProcess(pid) }
 
 func (g *group) giveUp(*syscall.SysProcAttr) bool { return false }
 
-// signal kills in either case: there is no polite way.
-func (g *group) signal(bool) {
+// end kills in either case: there is no polite way.
+func (g *group) end(bool) (none bool) {
 	if g.proc != nil {
 		_ = g.proc.Kill()
 	}
+	return true
 }
 
-func (g *group) empty() bool { return true }
-func (g *group) hits() int   { return 1 }
-func (g *group) leave()      {}
-func (g *group) release()    {}
+func (g *group) hits() int { return 1 }
+func (g *group) leave()    {}
+func (g *group) release()  {}
 
 // EndLeftovers finds nothing here: this system does not tell which processes an
 // interrupted hook left running.

@@ -16,6 +16,10 @@ const (
 	// the child that sleeps two seconds and then prints.
 	lateOutput = 3 * time.Second
 
+	// lastWords is the same for a script that has failed: what it left running is
+	// about to be ended, but a child that passes its output on gets to finish.
+	lastWords = time.Second
+
 	// killWait bounds the wait for killed processes to disappear. Only one that
 	// is stuck in the kernel takes longer.
 	killWait = 1500 * time.Millisecond

@@ -37,11 +37,12 @@ func processes(n int) string {
 // ended judges a script that ended by itself: its own status decides, whoever
 // else still holds its output.
 func (h *running) ended(ctx context.Context) error {
-	h.out.wait(ctx, lateOutput)
 	if h.state == nil || !h.state.Success() {
+		h.out.wait(ctx, lastWords)
 		h.end()
 		return h.s.failed(h.env, h.state)
 	}
+	h.out.wait(ctx, min(lateOutput, h.s.grace()+killWait))
 	h.letGo()
 	h.group.leave()
 	return nil
@@ -68,7 +69,6 @@ func (h *running) letGo() {
 
 // end ends everything of the script and returns how many processes that were.
 func (h *running) end() int {
-	h.group.signal(false)
 	if !h.gone(h.s.grace(), false) {
 		h.gone(killWait, true)
 	}
@@ -77,15 +77,13 @@ func (h *running) end() int {
 	return h.group.hits()
 }
 
-// gone waits up to d until nothing of the script is left. With kill it kills what
-// it finds, again and again, since a process may fork while it is being killed.
+// gone asks what is left of the script to end, or kills it, and waits up to d until
+// nothing is left.
 func (h *running) gone(d time.Duration, kill bool) bool {
 	limit := time.NewTimer(d)
 	defer limit.Stop()
-	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		if kill {
-			h.group.signal(true)
-		}
+	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		none := h.group.end(kill)
 		if !h.exited {
 			select {
 			case h.state = <-h.done:
@@ -93,7 +91,7 @@ func (h *running) gone(d time.Duration, kill bool) bool {
 			default:
 			}
 		}
-		if h.exited && h.group.empty() {
+		if h.exited && none {
 			return true
 		}
 		again := time.NewTimer(wait)

@@ -1,0 +1,215 @@
+//go:build linux
+
+package lifecycle_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+)
+
+// The test binary plays the process that runs hooks where that process has to
+// die, or to be measured.
+func TestMain(m *testing.M) {
+	if path := os.Getenv("LIFECYCLE_TEST_SCRIPT"); path != "" {
+		os.Exit(runAsChild(path, os.Getenv("LIFECYCLE_TEST_SCOPE")))
+	}
+	flag.Parse()
+	// These tests wait more than they work.
+	_ = flag.Set("test.parallel", "8")
+	goleak.VerifyTestMain(m)
+}
+
+// childEnv is the step that the child process does.
+func childEnv(scope string) lifecycle.Env {
+	return lifecycle.Env{
+		Step:  lifecycle.Step{Deployment: "d-child", Unit: "host-1", Event: lifecycle.ApplicationStart},
+		Vars:  []string{"PATH=/usr/bin:/bin"},
+		Scope: scope,
+	}
+}
+
+// runAsChild runs the script, writes what came of it to the directory that is the
+// scope, and stays if it is told to.
+func runAsChild(path, scope string) int {
+	log, err := os.Create(filepath.Join(scope, "log"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	runner := lifecycle.Runner{Log: log, Note: func(n lifecycle.Note) { fmt.Fprintln(os.Stderr, n.Text) }}
+	status := "done"
+	if err := runner.Run(context.Background(), childEnv(scope), []lifecycle.Hook{&lifecycle.Script{Location: "a.sh", Path: path}}); err != nil {
+		status = err.Error()
+	}
+	if err := os.WriteFile(filepath.Join(scope, "status.new"), []byte(status), 0o600); err != nil {
+		return 1
+	}
+	_ = os.Rename(filepath.Join(scope, "status.new"), filepath.Join(scope, "status"))
+	if os.Getenv("LIFECYCLE_TEST_STAY") != "" {
+		<-time.After(time.Minute)
+	}
+	return 0
+}
+
+// child starts the test binary as the process that runs the script. It ends with
+// the test.
+func child(t *testing.T, path, scope string, vars ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), "LIFECYCLE_TEST_SCRIPT="+path, "LIFECYCLE_TEST_SCOPE="+scope), vars...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+		if t.Failed() {
+			t.Log(stderr.String())
+		}
+	})
+	return cmd
+}
+
+// appears waits for a file.
+func appears(t *testing.T, path string) {
+	t.Helper()
+	require.Eventually(t, func() bool { _, err := os.Stat(path); return err == nil }, 20*time.Second, 5*time.Millisecond, "%s", path)
+}
+
+func text(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(b)
+}
+
+// chatty leaves a daemon that prints far more than a pipe holds and dies of the
+// first failed write.
+const chatty = "#!/bin/sh\n(i=0; while :; do i=$((i+1)); printf '%01000d\\n' $i || exit 1; echo $i >DIR/count; done) &\necho $! >DIR/pid\nexit 0\n"
+
+func TestD5_DaemonOutlivesTheRunner(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"ends", "is killed"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			cmd := child(t, script(t, strings.ReplaceAll(chatty, "DIR", dir)), dir, "LIFECYCLE_TEST_STAY="+strings.TrimPrefix(how, "ends"))
+			appears(t, dir+"/status")
+			require.Equal(t, "done", text(t, dir+"/status"))
+			pid := pidIn(t, dir+"/pid")
+			if how == "is killed" {
+				require.NoError(t, cmd.Process.Kill())
+			}
+			_ = cmd.Wait()
+			at := func() int {
+				b, _ := os.ReadFile(dir + "/count")
+				n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+				return n
+			}
+			before := at()
+			require.Eventually(t, func() bool { return at() > before+500 }, 10*time.Second, 10*time.Millisecond,
+				"the daemon goes on printing after the runner is gone")
+			require.True(t, lives(pid))
+			noCgroupLeft(t, childEnv(dir))
+		})
+	}
+}
+
+func TestC6_LeftoversOfAKilledRunnerAreEnded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := script(t, "#!/bin/sh\nsetsid sh -c 'sleep 60 & echo $! >"+dir+"/far' >/dev/null 2>&1\necho $$ >"+dir+"/near.new\nmv "+dir+"/near.new "+dir+"/near\nsleep 60\n")
+	cmd := child(t, path, dir)
+	appears(t, dir+"/near")
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	near, far := pidIn(t, dir+"/near"), pidIn(t, dir+"/far")
+	require.True(t, lives(near), "killing the runner ends no script")
+
+	other := childEnv(dir + "/other")
+	n, err := lifecycle.EndLeftovers(t.Context(), other)
+	require.NoError(t, err)
+	require.Zero(t, n, "another doer's step of the same key is left alone")
+	require.True(t, lives(near))
+
+	n, err = lifecycle.EndLeftovers(t.Context(), childEnv(dir))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, n, 2, "the script and the daemon")
+	require.False(t, lives(near))
+	require.False(t, lives(far))
+	noCgroupLeft(t, childEnv(dir))
+
+	n, err = lifecycle.EndLeftovers(t.Context(), childEnv(dir))
+	require.NoError(t, err)
+	require.Zero(t, n, "a second time finds nothing")
+}
+
+// A killed runner leaves an empty control group when its script has ended on its
+// own. Whoever looks for leftovers next clears it away, and leaves alone the group
+// of a runner that lives.
+func TestC6_EmptyControlGroupsAreClearedAway(t *testing.T) {
+	t.Parallel()
+	if !haveCgroup(t) {
+		t.Skip("SKIPPED clearing away control groups: none can be made here")
+	}
+	const waits = "#!/bin/sh\necho $$ >DIR/pid.new\nmv DIR/pid.new DIR/pid\nsleep 60\n"
+	dead, living := t.TempDir(), t.TempDir()
+	killed := child(t, script(t, strings.ReplaceAll(waits, "DIR", dead)), dead)
+	child(t, script(t, strings.ReplaceAll(waits, "DIR", living)), living)
+	appears(t, dead+"/pid")
+	appears(t, living+"/pid")
+	require.NoError(t, killed.Process.Kill())
+	_ = killed.Wait()
+	require.NotEmpty(t, cgroupsOf(t, childEnv(dead)))
+	pid := pidIn(t, dead+"/pid")
+	require.NoError(t, syscall.Kill(-pid, syscall.SIGKILL))
+	require.Eventually(t, func() bool { return !lives(pid) }, 10*time.Second, 5*time.Millisecond)
+
+	require.Eventually(t, func() bool {
+		_, err := lifecycle.EndLeftovers(t.Context(), env(t))
+		return err == nil && len(cgroupsOf(t, childEnv(dead))) == 0
+	}, 10*time.Second, 20*time.Millisecond)
+	require.NotEmpty(t, cgroupsOf(t, childEnv(living)))
+	require.True(t, lives(pidIn(t, living+"/pid")))
+	n, err := lifecycle.EndLeftovers(t.Context(), childEnv(living))
+	require.NoError(t, err)
+	require.Equal(t, 2, n, "what carries the mark of the step is ended in any case")
+	appears(t, living+"/status")
+	noCgroupLeft(t, childEnv(living))
+}
+
+// grown is what the runner needs in memory for a script that prints n bytes, in
+// KiB, and what came of the script.
+func grown(t *testing.T, how string, n int64) (kib int64, status, log string) {
+	t.Helper()
+	measure := func(text string) (int64, string, string) {
+		dir := t.TempDir()
+		cmd := child(t, script(t, text), dir)
+		require.NoError(t, cmd.Wait())
+		b, err := os.ReadFile(dir + "/status")
+		require.NoError(t, err)
+		l, err := os.ReadFile(dir + "/log")
+		require.NoError(t, err)
+		return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, string(b), string(l)
+	}
+	idle, _, _ := measure("#!/bin/sh\nexit 3\n")
+	busy, status, log := measure(fmt.Sprintf(how, n))
+	t.Logf("%d MiB of output: %d KiB, %d KiB more than without", n>>20, busy, busy-idle)
+	return busy - idle, status, log
+}

@@ -1,0 +1,69 @@
+package lifecycle
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A number that is used again is not the process that had it before.
+func TestSignalMeansOneProcess(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	require.NoError(t, cmd.Start())
+	defer func() { _, _ = cmd.Process.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	p, ok := readProc(cmd.Process.Pid)
+	require.True(t, ok)
+	require.Equal(t, os.Getpid(), p.parent)
+	require.LessOrEqual(t, p.start, ticks())
+
+	before := p
+	before.start--
+	require.False(t, before.signal(syscall.SIGKILL), "somebody else's number")
+	again, ok := readProc(p.pid)
+	require.True(t, ok && !again.dead)
+	require.True(t, p.signal(syscall.SIGTERM))
+}
+
+// A session whose leader began after the script has only the number in common
+// with the script's.
+func TestSessionOfAnotherIsNotOurs(t *testing.T) {
+	all := []proc{{pid: 100, session: 100, start: 50}, {pid: 101, session: 100, start: 51}}
+	for after, want := range map[uint64]bool{40: false, 50: true, 60: true} {
+		require.Equal(t, want, (&group{pid: 100, after: after}).leads(all))
+	}
+	require.True(t, (&group{pid: 100, after: 40}).leads(all[1:]), "the leader may have ended")
+	require.False(t, (&group{after: 40}).leads(all), "nothing was started")
+}
+
+func TestKin(t *testing.T) {
+	all := []proc{
+		{pid: 10, parent: 1, session: 10},
+		{pid: 11, parent: 10, session: 10},
+		{pid: 12, parent: 11, session: 12}, // left the session
+		{pid: 13, parent: 1, session: 12},  // and lost its parent
+		{pid: 14, parent: 1, session: 0},   // outside our view
+		{pid: 20, parent: 1, session: 20},
+	}
+	found := map[int]proc{10: all[0]}
+	kin(found, all)
+	require.Len(t, found, 4)
+	require.NotContains(t, found, 14)
+	require.NotContains(t, found, 20)
+}
+
+func TestAccountsExpireOnTheirDay(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "shadow")
+	require.NoError(t, os.WriteFile(file, []byte("old:!:1:0:99999:7::1:\nnone:!:1:0:99999:7:::\nyoung:!:1:0:99999:7::99999:\nbad:!\n"+
+		"today:!:1:0:99999:7::"+strconv.FormatInt(today(), 10)+":\n"), 0o600))
+	for name, want := range map[string]bool{"old": true, "none": false, "young": false, "bad": false, "today": true, "unknown": false} {
+		require.Equal(t, want, expired(dbField(file, name, 7)), name)
+	}
+	require.Contains(t, (&Account{Name: "x", Shell: "/usr/sbin/nologin"}).refusal(), "lets nobody in")
+	require.Contains(t, (&Account{Name: "x", Shell: "/no/shell", UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}).refusal(), "does not exist")
+}
