@@ -115,7 +115,6 @@ func (w *world) play(ctx context.Context, p place) error {
 	w.track.display.say("\n" + a.says)
 	d := w.deployment(revision.Dir(samplePath(w.samples(), p.revision)), a.by(w.hosts))
 	d.ID = p.id()
-	d.AllowQuarantined = true // an earlier round has rolled revision 3 back, as it should
 	res, err := d.Run(ctx)
 	if err != nil {
 		return err
