@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"examples/onprem":               4,
 	"examples/validate":             4,
 	"examples/customtarget":         4,
+	"examples/faketest":             4,
 }
 
 // owner is the package that an internal package is part of; other packages are
