@@ -55,6 +55,9 @@ func runAsChild(path, scope string) int {
 	if err := runner.Run(context.Background(), childEnv(scope), []lifecycle.Hook{&lifecycle.Script{Location: "a.sh", Path: path}}); err != nil {
 		status = err.Error()
 	}
+	if b, err := os.ReadFile("/proc/self/status"); err == nil {
+		_ = os.WriteFile(filepath.Join(scope, "memory"), b, 0o600)
+	}
 	if err := os.WriteFile(filepath.Join(scope, "status.new"), []byte(status), 0o600); err != nil {
 		return 1
 	}
@@ -194,22 +197,30 @@ func TestC6_EmptyControlGroupsAreClearedAway(t *testing.T) {
 	noCgroupLeft(t, childEnv(living))
 }
 
-// grown is what the runner needs in memory for a script that prints n bytes, in
-// KiB, and what came of the script.
-func grown(t *testing.T, how string, n int64) (kib int64, status, log string) {
+// peak is the most memory that the runner had in use for a script, in KiB; with it
+// comes what came of the script.
+func peak(t *testing.T, text string) (kib int, status, log string) {
 	t.Helper()
-	measure := func(text string) (int64, string, string) {
-		dir := t.TempDir()
-		cmd := child(t, script(t, text), dir)
-		require.NoError(t, cmd.Wait())
-		b, err := os.ReadFile(dir + "/status")
+	dir := t.TempDir()
+	require.NoError(t, child(t, script(t, text), dir).Wait())
+	read := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
-		l, err := os.ReadFile(dir + "/log")
-		require.NoError(t, err)
-		return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, string(b), string(l)
+		return string(b)
 	}
-	idle, _, _ := measure("#!/bin/sh\nexit 3\n")
-	busy, status, log := measure(fmt.Sprintf(how, n))
+	_, after, found := strings.Cut(read("memory"), "VmHWM:")
+	require.True(t, found)
+	kib, err := strconv.Atoi(strings.Fields(after)[0])
+	require.NoError(t, err)
+	return kib, read("status"), read("log")
+}
+
+// grown runs a script that prints n bytes and returns how much more memory that
+// takes than one that prints nothing, in KiB.
+func grown(t *testing.T, how string, n int64) (kib int, status, log string) {
+	t.Helper()
+	idle, _, _ := peak(t, "#!/bin/sh\nexit 3\n")
+	busy, status, log := peak(t, fmt.Sprintf(how, n))
 	t.Logf("%d MiB of output: %d KiB, %d KiB more than without", n>>20, busy, busy-idle)
 	return busy - idle, status, log
 }

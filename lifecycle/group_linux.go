@@ -19,6 +19,7 @@ type group struct {
 	before uint64 // ticks when nothing was started
 	after  uint64 // ticks when the script was started
 	hit    map[hit]bool
+	calm   int // scans in a row that found nobody
 }
 
 func newGroup(mark string, out *outputs) *group {
@@ -46,12 +47,11 @@ func (g *group) giveUp(attr *syscall.SysProcAttr) bool {
 	return true
 }
 
-// members lists the living processes of the group, and says whether that is sure
-// to be all.
-func (g *group) members() (found map[int]proc, sure bool) {
+// members lists the living processes of the group.
+func (g *group) members() map[int]proc {
 	// What began before the script is none of its.
 	all := slices.DeleteFunc(allProcs(), func(p proc) bool { return p.start < g.before })
-	found, sure = g.marked.among(all)
+	found := g.marked.among(all)
 	leads, pipes := g.leads(all), g.pipes()
 	for _, p := range all {
 		if leads && p.session == g.pid || p.holds(pipes) {
@@ -64,7 +64,7 @@ func (g *group) members() (found map[int]proc, sure bool) {
 		}
 	}
 	kin(found, all)
-	return found, sure
+	return found
 }
 
 // leads says whether the session of the script's number is still the script's.
@@ -103,7 +103,7 @@ func (g *group) pipes() []string {
 // it hears what it is asked. It is called again and again, since a process may
 // fork just before it hears.
 func (g *group) end(kill bool) (none bool) {
-	found, sure := g.members()
+	found := g.members()
 	for _, p := range found {
 		name := hit{p.pid, p.start}
 		switch {
@@ -117,7 +117,12 @@ func (g *group) end(kill bool) (none bool) {
 	if kill && g.cg != nil && len(found) > 0 {
 		g.cg.kill()
 	}
-	return sure && len(found) == 0
+	if len(found) > 0 {
+		g.calm = 0
+		return false
+	}
+	g.calm++
+	return g.calm >= calmScans || g.cg != nil
 }
 
 // hits is how many processes were ended.

@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// calmScans is how many scans in a row must find nobody where there is no control
+// group. One can miss a process: it may be born after the processes were listed
+// and its parent be dead before it is looked at.
+const calmScans = 3
+
 // EndLeftovers kills what is left running of a hook of env.Step that was cut off
 // when the process that ran it died, and returns how many processes that were. It
 // must be called before the step is done again or reported as interrupted, and
@@ -22,9 +27,12 @@ func EndLeftovers(ctx context.Context, env Env) (int, error) {
 	}()
 	marked := carriers{mark: prefix}
 	ended := map[hit]bool{}
-	for range 100 {
-		found, sure := leftovers(&marked, groups)
-		if sure && len(found) == 0 {
+	for tries, calm := 0, 0; tries < 200; tries++ {
+		found := leftovers(&marked, groups)
+		if calm++; len(found) > 0 {
+			calm = 0
+		}
+		if calm == calmScans {
 			return len(ended), nil
 		}
 		for _, p := range found {
@@ -35,7 +43,7 @@ func EndLeftovers(ctx context.Context, env Env) (int, error) {
 		for _, cg := range groups {
 			cg.kill()
 		}
-		if !pause(ctx, 20*time.Millisecond) {
+		if !pause(ctx, 10*time.Millisecond) {
 			return len(ended), context.Cause(ctx)
 		}
 	}
@@ -44,15 +52,15 @@ func EndLeftovers(ctx context.Context, env Env) (int, error) {
 }
 
 // leftovers lists what lives in the groups, what carries the mark, and the kin of
-// both, and says whether that is sure to be all.
-func leftovers(marked *carriers, groups []*cgroup) (found map[int]proc, sure bool) {
+// both.
+func leftovers(marked *carriers, groups []*cgroup) map[int]proc {
 	all := allProcs()
-	found, sure = marked.among(all)
+	found := marked.among(all)
 	for _, cg := range groups {
 		for _, p := range cg.procs() {
 			found[p.pid] = p
 		}
 	}
 	kin(found, all)
-	return found, sure
+	return found
 }

@@ -38,7 +38,7 @@ func TestD6_MuchOutputInConstantMemory(t *testing.T) {
 	require.Greater(t, len(log), lifecycle.DefaultMaxLog)
 	require.LessOrEqual(t, len(log), lifecycle.DefaultMaxLog+200)
 	require.Contains(t, log[lifecycle.DefaultMaxLog:], "truncated ")
-	require.Less(t, kib, int64(16<<10))
+	require.Less(t, kib, 16<<10)
 }
 
 func TestD6_TheTailHasWhatCameLast(t *testing.T) {
@@ -53,7 +53,7 @@ func TestD7_OneLineOfAnyLength(t *testing.T) {
 	kib, status, log := grown(t, "#!/bin/sh\nhead -c %d /dev/zero | tr '\\0' x\nprintf end\nexit 3\n", volume())
 	require.Contains(t, status, "exit status 3")
 	require.LessOrEqual(t, len(log), lifecycle.DefaultMaxLog+200)
-	require.Less(t, kib, int64(16<<10))
+	require.Less(t, kib, 16<<10)
 }
 
 func TestD7_TheEndOfALongLineIsKept(t *testing.T) {

@@ -2,11 +2,13 @@ package lifecycle
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -109,30 +111,42 @@ type hit struct {
 }
 
 // doubtful is how often a process is looked at that shows no environment.
-const doubtful = 5
+const doubtful = 10
 
-// among returns the processes that carry the mark. It is not sure if there are
-// some that show no environment at all: in the moment of becoming another program
-// every process is such.
-func (c *carriers) among(all []proc) (found map[int]proc, sure bool) {
+// among returns the processes that carry the mark. In the moment of becoming
+// another program a process shows no environment; so it is looked at again, now
+// and next time, before it is believed to have none.
+func (c *carriers) among(all []proc) map[int]proc {
 	if c.doubts == nil {
 		c.doubts = map[hit]int{}
 	}
-	found, sure = map[int]proc{}, true
+	found := map[int]proc{}
 	for _, p := range all {
-		text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
-		if err != nil {
-			continue
+		text := p.environ()
+		name := hit{p.pid, p.start}
+		for range 3 {
+			if len(text) > 0 || c.doubts[name] == doubtful {
+				break
+			}
+			c.doubts[name]++
+			pause(context.Background(), 500*time.Microsecond)
+			text = p.environ()
 		}
-		if c.in(string(text)) {
+		if c.in(text) {
 			found[p.pid] = p
 		}
-		if name := (hit{p.pid, p.start}); len(text) == 0 && c.doubts[name] < doubtful {
-			c.doubts[name]++
-			sure = false
-		}
 	}
-	return found, sure
+	return found
+}
+
+// environ is the environment that the process was started with; one blank if it
+// is not for us to see.
+func (p proc) environ() string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
+	if err != nil {
+		return " "
+	}
+	return string(text)
 }
 
 // in says whether the mark is in an environment.
