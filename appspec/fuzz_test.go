@@ -86,6 +86,7 @@ permissions:
     mode: 640
     type:
       - file
+      - directory
   - object: /etc/shop
     owner: root
     mode: 755

@@ -31,12 +31,22 @@ func (p *parser) hooks(n *yaml.Node) []EventHooks {
 	for _, e := range p.pairs(n, nil) {
 		p.push(e.name())
 		p.eventName(e)
-		if members, ok := p.list(e.val, "a list of scripts"); ok && members != nil {
+		if members, ok := p.hookList(e.val); ok && members != nil {
 			out = append(out, EventHooks{Event: lifecycle.Event(e.name()), Scripts: p.scripts(e, members), Pos: at(e.key)})
 		}
 		p.pop()
 	}
 	return out
+}
+
+// hookList is list, with a hint for a word in the place of a list of scripts.
+func (p *parser) hookList(n *yaml.Node) ([]*yaml.Node, bool) {
+	const want = "a list of scripts"
+	if n.Kind == yaml.ScalarNode && !isNull(n) && !isFalse(n) {
+		p.wrongType(n, want).hint("write it on a line below, as - location: " + plainKey(n.Value))
+		return nil, false
+	}
+	return p.list(n, want)
 }
 
 // notScriptable are events that exist and never run scripts.

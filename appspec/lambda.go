@@ -72,10 +72,11 @@ func (p *parser) functions(n *yaml.Node) []FunctionHook {
 		return nil
 	case n.Kind == yaml.MappingNode:
 		pr := p.wrongType(n, want).hint("put a dash before each event")
-		if len(n.Content) > 1 && deref(n.Content[1]).Kind == yaml.SequenceNode {
+		servers := len(n.Content) > 1 && deref(n.Content[1]).Kind == yaml.SequenceNode
+		if servers {
 			pr.hint("this is the form for servers; here each event has a dash before it and names one Lambda function")
 		}
-		return p.functionPairs(n, nil)
+		return p.functionPairs(n, nil, servers)
 	case n.Kind != yaml.SequenceNode:
 		p.wrongType(n, want)
 		return nil
@@ -85,16 +86,20 @@ func (p *parser) functions(n *yaml.Node) []FunctionHook {
 		if len(m.Content) > 2 {
 			p.warn(ErrType, m, "several events in one entry").allowed("one event in an entry").hint("put a dash before each event")
 		}
-		out = p.functionPairs(m, out)
+		out = p.functionPairs(m, out, false)
 	})
 	return out
 }
 
-func (p *parser) functionPairs(m *yaml.Node, out []FunctionHook) []FunctionHook {
+// functionPairs reads events; servers: in the form for servers, which is reported.
+func (p *parser) functionPairs(m *yaml.Node, out []FunctionHook, servers bool) []FunctionHook {
 	for _, e := range p.pairs(m, nil) {
 		p.push(e.name())
 		event := p.functionEvent(e)
-		hook := FunctionHook{Event: event, Function: p.hookFunction(e), Pos: at(e.key)}
+		hook := FunctionHook{Event: event, Pos: at(e.key)}
+		if !servers {
+			hook.Function = p.hookFunction(e)
+		}
 		if first := hookOf(out, event); first != nil {
 			p.err(ErrDuplicateKey, e.key, "the event is given twice, first on line "+itoa(first.Pos.Line)).
 				allowed("one function for an event").hint("call the second function from the first")

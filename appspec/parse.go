@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"gopkg.in/yaml.v3"
@@ -63,6 +64,7 @@ type parser struct {
 	file     string
 	platform lifecycle.Platform // once known
 	os       string             // once known
+	cut      bool               // a part of the text is missing, which is reported
 	path     []step
 	problems []*Problem
 }
@@ -101,6 +103,8 @@ func (p *parser) read(root *yaml.Node) *Spec {
 		p.err(ErrResources, section(root, "Resources"), "no resource says whether this is for ECS or Lambda").
 			allowed("exactly one resource, of Type " + typeECS + " or " + typeLambda)
 		return nil
+	case is == "" && !p.cut:
+		return p.unrelated(root)
 	case is == "":
 		is = lifecycle.Server
 	case want != "" && is != want:
@@ -115,6 +119,23 @@ func (p *parser) read(root *yaml.Node) *Spec {
 
 var platformNames = map[lifecycle.Platform]string{
 	lifecycle.Server: "servers", lifecycle.ECS: "ECS", lifecycle.Lambda: "Lambda",
+}
+
+// unrelated reports a file that has nothing of an AppSpec.
+func (p *parser) unrelated(root *yaml.Node) *Spec {
+	if section(root, "version") != nil {
+		p.platform = lifecycle.Server
+		return p.server(root)
+	}
+	pr := p.err(ErrPlatform, root, "not an AppSpec: it has none of the keys of one").
+		allowed("version and os for servers, version and Resources for ECS and Lambda")
+	if len(root.Content) > 0 {
+		pr.found(root.Content[0].Value)
+		if strings.HasPrefix(root.Content[0].Value, `\rtf`) {
+			pr.hint("this is a formatted document: save it as plain text")
+		}
+	}
+	return nil
 }
 
 func (p *parser) refuse(root *yaml.Node, code Code, why string, want lifecycle.Platform) *Spec {

@@ -36,6 +36,12 @@ func (p *parser) permission(m *yaml.Node, files []File) Permission {
 	p.at("pattern", func() { perm.Pattern = p.pattern(f[1]) })
 	p.at("except", func() { perm.Except = p.except(f[2]) })
 	p.at("type", func() { perm.Types = p.types(f[3]) })
+	if perm.Pattern != "**" && slices.Equal(perm.Types, []ObjectType{TypeFile}) {
+		p.at("pattern", func() {
+			p.warn(ErrPattern, f[1], "with type file, CodeDeploy's documentation knows no pattern; its agent takes it for the files in the object, and refuses it if the object is a file itself").
+				hint("name a directory as the object")
+		})
+	}
 	p.at("owner", func() { perm.Owner = p.account(f[4]) })
 	p.at("group", func() { perm.Group = p.account(f[5]) })
 	p.at("mode", func() { perm.Mode, perm.ModeText = p.mode(f[6]) })

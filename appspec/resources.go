@@ -201,6 +201,9 @@ func (p *parser) resourceType(key, n *yaml.Node) {
 	pr := p.err(ErrEnum, n, "not a type that CodeDeploy deploys to").allowed(want)
 	pr.Found = describe(n)
 	pr.nearest(nearest(n.Value, []string{want}))
+	if n.Value == "AWS::Serverless::Function" {
+		pr.hint("that is the type in SAM templates")
+	}
 }
 
 // required reads a property that must be there, as text, trimmed. ok is false

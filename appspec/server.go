@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -34,6 +35,9 @@ func (p *parser) server(root *yaml.Node) *Spec {
 
 // version must be the number 0.0, in any spelling.
 func (p *parser) version(root, n *yaml.Node) {
+	if n == nil && p.cut {
+		return
+	}
 	if n == nil {
 		p.err(ErrVersion, root, "no version").allowed("version: 0.0")
 		return
@@ -56,9 +60,24 @@ func (p *parser) version(root, n *yaml.Node) {
 	}
 }
 
+// osHints is for names that people take for the system's.
+var osHints = map[string]string{
+	"ubuntu": anyLinux, "debian": anyLinux, "centos": anyLinux, "redhat": anyLinux, "rhel": anyLinux, "amazon": anyLinux,
+	"amazonlinux": anyLinux, "amazon linux": anyLinux, "al2": anyLinux, "al2023": anyLinux, "suse": anyLinux, "alpine": anyLinux,
+	"unix": anyLinux, "win": "write windows", "macos": noMac, "darwin": noMac,
+}
+
+const (
+	anyLinux = "write linux, whatever the distribution"
+	noMac    = "CodeDeploy has no agent for it"
+)
+
 // osName must be exactly linux or windows, and the hosts' own.
 func (p *parser) osName(root, n *yaml.Node) string {
 	known := []string{osLinux, osWindows}
+	if n == nil && p.cut {
+		return ""
+	}
 	if n == nil {
 		p.err(ErrOS, root, "no os").allowed("os: linux or os: windows")
 		return ""
@@ -68,6 +87,9 @@ func (p *parser) osName(root, n *yaml.Node) string {
 		pr := p.err(ErrOS, n, "not a supported operating system").allowed("linux or windows")
 		pr.Found = describe(n)
 		pr.nearest(nearest(strip(n.Value), known))
+		if pr.Nearest == "" {
+			pr.hint(osHints[strings.ToLower(strip(n.Value))])
+		}
 		return ""
 	}
 	if p.opt.OS != "" && text != p.opt.OS {

@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ func (p *parser) document(text []byte) *yaml.Node {
 		return nil
 	}
 	p.tabbedComments(text)
+	p.strictJSON(text)
 	if err := decode(dec, &second); !errors.Is(err, io.EOF) {
 		p.secondDocument(text, &second, err)
 	}
@@ -58,8 +60,23 @@ func decode(dec *yaml.Decoder, into *yaml.Node) (err error) {
 	return dec.Decode(into)
 }
 
+// strictJSON warns of what YAML takes and JSON does not, such as a comma at the end
+// of a list, in a file that calls itself JSON.
+func (p *parser) strictJSON(text []byte) {
+	if !strings.HasSuffix(strings.ToLower(p.file), ".json") || !bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) {
+		return
+	}
+	var bad *json.SyntaxError
+	if err := json.Unmarshal(text, new(json.RawMessage)); !errors.As(err, &bad) {
+		return
+	}
+	line, col := position(text, max(0, min(int(bad.Offset), len(text))-1))
+	p.place(p.warn(ErrSyntax, nil, "valid as YAML, but not as JSON: "+bad.Error()), line, col).
+		hint("a comma may be too many, or a comment or single quotes may stand there")
+}
+
 func (p *parser) empty(n *yaml.Node) {
-	p.err(ErrEmpty, n, "the AppSpec is empty").allowed("at least version and os")
+	p.err(ErrEmpty, n, "the AppSpec is empty").allowed("at least version, and os for servers or Resources for ECS and Lambda")
 }
 
 // top makes sure that the document is a mapping.
@@ -73,14 +90,20 @@ func (p *parser) top(n *yaml.Node) *yaml.Node {
 			return nil
 		}
 	}
-	pr := p.err(ErrNotMapping, n, "the AppSpec is not a mapping").allowed("a mapping with version and os")
+	pr := p.err(ErrNotMapping, n, "the AppSpec is not a mapping").allowed("a mapping such as version: 0.0, and more lines like it")
 	pr.Found = describe(n)
 	return nil
 }
 
 func (p *parser) secondDocument(text []byte, second *yaml.Node, err error) {
+	p.cut = true
 	why := "text follows after the end of the first document, and would not count"
 	hint := "keep one document in the file and check the indentation of its first lines"
+	if line := firstLine(text); err != nil && line > 0 {
+		p.place(p.err(ErrMultipleDocuments, nil, "this line is indented, and what follows with less indentation does not belong to it and would not count"), line, 1).
+			hint("remove the blanks at its beginning")
+		return
+	}
 	if err != nil {
 		line, _ := errorLine(err)
 		p.place(p.err(ErrMultipleDocuments, nil, why), clampLine(text, line), 1).hint(hint)
@@ -92,6 +115,21 @@ func (p *parser) secondDocument(text []byte, second *yaml.Node, err error) {
 		return
 	}
 	p.err(ErrMultipleDocuments, second, why).hint(hint)
+}
+
+// firstLine returns the first line that says something, if it is indented; else 0.
+func firstLine(text []byte) int {
+	n := 0
+	for l := range bytes.Lines(text) {
+		n++
+		if t := bytes.TrimSpace(l); len(t) > 0 && t[0] != '#' {
+			if l[0] == ' ' {
+				return n
+			}
+			return 0
+		}
+	}
+	return 0
 }
 
 var reErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
@@ -159,6 +197,38 @@ func (p *parser) syntax(text []byte, err error) {
 	default:
 		p.syntaxHint(pr, lines)
 	}
+	pr.Why = "not valid YAML: " + inWords(msg)
+	if text[0] == '{' {
+		pr.Why = "not valid JSON: " + inWords(msg)
+	}
+}
+
+// readerWords puts what the YAML reader says into words for those who do not know
+// how it works inside.
+var readerWords = [][2]string{
+	{"mapping values are not allowed", "a colon stands where no key can be"},
+	{"could not find expected ':'", "a key has no colon with a blank behind it"},
+	{"did not find expected '-' indicator", "the indentation does not fit the lines above"},
+	{"did not find expected key", "the indentation does not fit the lines above"},
+	{"did not find expected ','", "a bracket is not closed, or a comma is missing"},
+	{"did not find expected node content", "a value is missing, or a comma is too many"},
+	{"found character that cannot start any token", "a value cannot begin with this character"},
+	{"found a tab character that violates indentation", "a tab is used for indentation"},
+	{"found unexpected end of stream", "a quote is not closed"},
+	{"found unexpected document indicator", "a quote is not closed before the next document"},
+	{"did not find expected alphabetic or numeric character", "a value that begins with * or & needs a name behind it"},
+	{"found unknown escape character", "a backslash in double quotes is followed by what it cannot escape"},
+	{"block sequence entries are not allowed", "a dash stands where no list can be"},
+	{"found undefined tag handle", "a tag is not known"},
+}
+
+func inWords(msg string) string {
+	for _, w := range readerWords {
+		if strings.HasPrefix(msg, w[0]) {
+			return w[1]
+		}
+	}
+	return msg
 }
 
 var reBoundary = regexp.MustCompile(`(?m)^(?:---|\.\.\.)(?:[ \t\r]|$)`)
@@ -209,7 +279,11 @@ func (p *parser) tabbedComments(text []byte) {
 }
 
 var (
-	reTemplate   = regexp.MustCompile(`\{\{|\{%|%\{|<%|^\s*@@`)
+	reTemplate   = regexp.MustCompile(`\{\{|\$\{`)
+	reDirective  = regexp.MustCompile(`\{%|%\{|<%`)
+	reHereString = regexp.MustCompile(`^@["']\s*$`)
+	reNoBlank    = regexp.MustCompile(`^[ -]*["']?[A-Za-z_]+["']?:["'\w{\[<$]`)
+	reLoneWord   = regexp.MustCompile(`^ *(?:- +)?[\w.-]+\s*$`)
 	reTabIndent  = regexp.MustCompile(`^ *\t[ \t]*[^ \t\r]`)
 	reNeedsQuote = regexp.MustCompile("(?:^|[:\\-] +)([@`%*])")
 	reFlowQuery  = regexp.MustCompile(`[\[{].*[^\s\[{,'"]\?`)
@@ -218,12 +292,20 @@ var (
 
 // syntaxHint looks at the line named by the reader and at those around it.
 func (p *parser) syntaxHint(pr *Problem, lines []string) {
+	if p.indentHint(pr, lines) {
+		return
+	}
 	for _, n := range []int{pr.Line, pr.Line + 1, pr.Line - 1} {
 		if n < 1 || n > len(lines) {
 			continue
 		}
 		l := lines[n-1]
 		switch {
+		case reHereString.MatchString(l):
+			p.place(pr, n, 1).hint("this is PowerShell's quote around a text: remove the line, and the one at the end")
+		case reDirective.MatchString(l):
+			pr.Line = n
+			pr.hint("it looks like a template that is not filled in: fill it in first")
 		case reTemplate.MatchString(l):
 			pr.Line = n
 			pr.hint("it looks like a template that is not filled in: fill it in first, or put quotes around the variable")
@@ -236,9 +318,17 @@ func (p *parser) syntaxHint(pr *Problem, lines []string) {
 		case reFlowQuery.MatchString(l) && strings.Contains(pr.Why, "did not find expected ','"):
 			pr.Line = n
 			pr.hint("inside of brackets, put quotes around a text that holds a question mark")
+		case strings.Contains(pr.Why, "unknown escape"):
+			pr.Line = n
+			pr.hint("use single quotes around a Windows path")
 		case reTwoColons.MatchString(l):
 			pr.Line = n
 			pr.hint("put quotes around a text that holds a colon and a blank")
+		case reNoBlank.MatchString(l):
+			p.place(pr, n, len(reNoBlank.FindString(l))).hint("put a blank after the colon")
+		case n == pr.Line-1 && reLoneWord.MatchString(l) && strings.Contains(pr.Why, "mapping values"):
+			pr.Line = n
+			pr.hint("put a colon at the end of this line, before what is indented below it")
 		default:
 			continue
 		}

@@ -184,6 +184,14 @@ func TestY15_BrokenJSON(t *testing.T) {
 	refused(t, "{\"version\": 0.0, // comment\n \"os\": \"linux\" \"files\": []}", ErrSyntax)
 	require.Contains(t, refused(t, head+"x: [a?b]\n", ErrSyntax).Hint, "question mark")
 	clean(t, "{\"version\": 0.0,\n\t\"os\": \"linux\"}")
+	// What is YAML all the same is noted where a file calls itself JSON.
+	for text, place := range map[string][2]int{"{\"version\": 0.0,\n \"os\": \"linux\",}": {2, 16}, "{'version': 0.0, 'os': 'linux'}": {1, 2}, "{\"version\": 0.0, # c\n \"os\": \"linux\"}": {1, 18}} {
+		clean(t, text)
+		_, warnings, err := Parse("appspec.JSON", []byte(text), Options{})
+		require.NoError(t, err)
+		p := with(t, warnings, ErrSyntax)
+		require.Equal(t, place, [2]int{p.Line, p.Col})
+	}
 }
 
 func TestY16_JSONOddities(t *testing.T) {
