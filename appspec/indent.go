@@ -1,6 +1,9 @@
 package appspec
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // indentHint finds the line whose indentation fits none of the lines above it,
 // which is what the YAML reader stumbles over most. It names the beginning of the
@@ -21,19 +24,24 @@ func (p *parser) indentHint(pr *Problem, lines []string) bool {
 // misfit walks the lines as a stack of columns; zero: all fit.
 func misfit(lines []string) (line int, want string) {
 	var columns []int
+	full := false // the line above has a value, so that nothing may be deeper
 	for i, l := range lines {
 		l = strings.TrimRight(l, " \r")
 		at := indentOf(l)
 		if at == len(l) || l[at] == '#' {
 			continue
 		}
-		if strings.ContainsAny(l, "{}[]|>\"'\t") {
-			columns = columns[:0] // text may go on in the next lines: begin anew
+		if !selfContained(l) {
+			columns, full = columns[:0], false // text may go on in the next lines: begin anew
 			continue
 		}
-		for len(columns) > 0 && columns[len(columns)-1] > at {
-			if columns = columns[:len(columns)-1]; len(columns) > 0 && columns[len(columns)-1] < at {
-				return i + 1, itoa(columns[len(columns)-1])
+		top := len(columns) - 1
+		if full && top >= 0 && columns[top] < at && reKeyed.MatchString(l) {
+			return i + 1, itoa(columns[top])
+		}
+		for ; top >= 0 && columns[top] > at; top-- {
+			if columns = columns[:top]; top > 0 && columns[top-1] < at {
+				return i + 1, itoa(columns[top-1])
 			}
 		}
 		columns = push(columns, at)
@@ -41,8 +49,22 @@ func misfit(lines []string) (line int, want string) {
 			at += 2 + indentOf(l[at+2:])
 			columns = push(columns, at)
 		}
+		full = reFull.MatchString(l)
 	}
 	return 0, ""
+}
+
+var (
+	reKeyed = regexp.MustCompile(`^[ -]*[\w"']+ *:(?: |$)`)
+	reFull  = regexp.MustCompile(`^[ -]*[\w"']+ *: +[^ &!#]`)
+)
+
+// selfContained reports whether quotes and brackets that a line opens end in it, and it
+// begins no block of text.
+func selfContained(l string) bool {
+	return strings.Count(l, "\"")%2 == 0 && strings.Count(l, "'")%2 == 0 &&
+		strings.Count(l, "[")+strings.Count(l, "{") == strings.Count(l, "]")+strings.Count(l, "}") &&
+		!strings.ContainsAny(l, "|>\t")
 }
 
 func push(columns []int, at int) []int {
