@@ -71,6 +71,10 @@ type Deployment struct {
 	// counting as failed; each takes one off the minimum healthy. Zero: none.
 	LostBudget int
 
+	// Parallel is how many steps are done at once, over all units; others wait for
+	// their turn. Zero: DefaultParallel.
+	Parallel int
+
 	// Gates are asked before each stage. None: nothing is.
 	Gates []Gate
 	// Before, After and OnRollback run once per deployment, in this process: before

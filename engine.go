@@ -24,6 +24,10 @@ type runner struct {
 	read journal.Reader // the same log, or one that holds no lock
 	job  *target.Job
 	work []string
+
+	now     time.Time          // when the loop last looked at the clock
+	pending []lifecycle.Record // folded, and not written yet
+	events  []event            // room for what the pool tells
 	// commands takes what other goroutines ask for; done is closed when nobody reads
 	// it any more.
 	commands chan command
@@ -49,48 +53,58 @@ type event struct {
 	gates  *Answer
 }
 
-// drive is the loop: ask Next, write, act, wait, write, again, until the
-// deployment has ended. It returns an error only if it had to abandon it.
+// drive is the loop: ask Next, write, act, wait, and again, until the deployment
+// has ended. It returns an error only if it had to abandon it. What happened and
+// what follows from it is one write, made before anything is done about it.
 func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 	stepCtx, cancel := context.WithCancelCause(ctx)
 	var others sync.WaitGroup
-	events := make(chan event)
-	defer func() { // abandon: whoever starts a goroutine waits for it
+	var p *pool
+	p = newPool(r.d.Parallel, func(j job) { r.perform(stepCtx, j, p) })
+	defer func() { // whoever starts a goroutine waits for it
 		cancel(errAbandoned)
-		go func() { others.Wait(); close(events) }()
-		for range events {
-		}
+		p.close()
+		others.Wait()
 	}()
 	if r.latch != nil {
-		others.Go(func() { r.poll(stepCtx, events) })
+		others.Go(func() { r.poll(stepCtx, p) })
 	}
+	r.pending = r.pending[:0]
 
-	again := st.Running()
-	if err := r.append(ctx, st, started(again)...); err != nil {
-		return err
-	}
-	for _, step := range again {
-		others.Go(func() { r.perform(stepCtx, step, true, events) })
-	}
+	start, again := st.Running(), true
 	for {
-		dec := strategy.Next(st, time.Now())
-		if question := r.gates.hold(&dec, len(r.d.Gates) > 0, time.Now()); question {
-			q := Question{Plan: st.Plan(), Stage: st.Stage(), Now: time.Now()}
-			others.Go(func() { a := ask(stepCtx, r.d.Gates, q); events <- event{gates: &a} })
+		r.now = time.Now().UTC()
+		dec := strategy.Next(st, r.now)
+		if question := r.gates.hold(&dec, len(r.d.Gates) > 0, r.now); question {
+			q := Question{Plan: st.Plan(), Stage: st.Stage(), Now: r.now}
+			others.Go(func() { a := ask(stepCtx, r.d.Gates, q); p.tell(event{gates: &a}) })
 		}
-		if err := r.append(ctx, st, append(dec.Note, started(dec.Start)...)...); err != nil {
+		if !again {
+			start = dec.Start
+		}
+		if err := r.add(st, dec.Note...); err != nil {
 			return err
 		}
-		for _, step := range dec.Start {
-			others.Go(func() { r.perform(stepCtx, step, false, events) })
+		for _, s := range start {
+			if err := r.add(st, lifecycle.Record{Kind: lifecycle.Started, Step: s}); err != nil {
+				return err
+			}
 		}
-		switch {
-		case dec.End != nil:
+		if dec.End != nil {
 			return r.finish(ctx, st, dec.End)
-		case len(dec.Note) > 0 && len(dec.Start) == 0:
+		}
+		if len(dec.Note) > 0 && len(start) == 0 {
+			continue // more follows from what was noted
+		}
+		if err := r.flush(ctx, st); err != nil {
+			return err
+		}
+		p.start(start, again)
+		if again {
+			again = false
 			continue
 		}
-		if err := r.wait(ctx, st, dec.Wake, events); err != nil {
+		if err := r.wait(ctx, st, dec.Wake, p); err != nil {
 			return err
 		}
 	}
@@ -98,46 +112,34 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 
 var errAbandoned = errors.New("the deployment was abandoned")
 
-// started are the records to write before steps are done.
-func started(steps []lifecycle.Step) []lifecycle.Record {
-	records := make([]lifecycle.Record, len(steps))
-	for i, s := range steps {
-		records[i] = lifecycle.Record{Kind: lifecycle.Started, Step: s}
-	}
-	return records
-}
-
-// wait blocks until something happens and writes it down. All that has happened by
-// then is written at once: one write for many.
-func (r *runner) wait(ctx context.Context, st *strategy.State, wake time.Time, events <-chan event) error {
+// wait blocks until something happens, and takes in all that has happened by then.
+func (r *runner) wait(ctx context.Context, st *strategy.State, wake time.Time, p *pool) error {
 	var timer <-chan time.Time
 	if !wake.IsZero() {
 		t := time.NewTimer(time.Until(wake))
 		defer t.Stop()
 		timer = t.C
 	}
-	var records []lifecycle.Record
 	select {
 	case <-ctx.Done():
 	case <-timer:
 	case c := <-r.commands:
 		return r.obey(ctx, st, c)
-	case e := <-events:
-		records = r.record(records, st, e)
+	case <-p.wake:
+		r.events = p.take(r.events)
 	}
-	for {
-		select {
-		case e := <-events:
-			records = r.record(records, st, e)
-			continue
-		default:
-		}
-		// A step that was cancelled has not ended, whatever it says.
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s: abandoned, it can be resumed: %w", st.Plan().Deployment, context.Cause(ctx))
-		}
-		return r.append(ctx, st, records...)
+	r.now = time.Now().UTC()
+	// A step that was cancelled has not ended, whatever it says.
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: abandoned, it can be resumed: %w", st.Plan().Deployment, context.Cause(ctx))
 	}
+	for _, e := range r.events {
+		if err := r.hear(st, e); err != nil {
+			return err
+		}
+	}
+	r.events = r.events[:0]
+	return nil
 }
 
 // obey writes a command down, and answers once it is durable.
@@ -164,24 +166,24 @@ func stopData(s strategy.Stop) json.RawMessage {
 	return data
 }
 
-// record adds what an event means to records.
-func (r *runner) record(records []lifecycle.Record, st *strategy.State, e event) []lifecycle.Record {
+// hear takes in what an event means.
+func (r *runner) hear(st *strategy.State, e event) error {
 	switch {
 	case e.alarms != nil:
 		why := r.latch.Observe(e.alarms)
 		if why == "" || st.Stop() != nil {
-			return records
+			return nil
 		}
-		return append(records, lifecycle.Record{Kind: lifecycle.Stopped, Data: stopData(strategy.Stop{Code: lifecycle.AlarmActive, Reason: why})})
+		return r.add(st, lifecycle.Record{Kind: lifecycle.Stopped, Data: stopData(strategy.Stop{Code: lifecycle.AlarmActive, Reason: why})})
 	case e.gates != nil:
-		if r.gates.hear(*e.gates, time.Now()) {
-			return append(records, noted(lifecycle.Step{Stage: st.Stage()}, lifecycle.Note{Text: e.gates.Reason}))
+		if !r.gates.hear(*e.gates, r.now) {
+			return nil
 		}
-		return records
+		return r.add(st, noted(lifecycle.Step{Stage: st.Stage()}, lifecycle.Note{Text: e.gates.Reason}))
 	case e.note != nil:
-		return append(records, noted(e.step, *e.note))
+		return r.add(st, noted(e.step, *e.note))
 	default:
-		return append(records, lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: failure(e.err)})
+		return r.add(st, lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: failure(e.err)})
 	}
 }
 
@@ -198,7 +200,7 @@ func (r *runner) watch(ctx context.Context) (err error) {
 }
 
 // poll reads the alarms again and again, until ctx is cancelled.
-func (r *runner) poll(ctx context.Context, events chan<- event) {
+func (r *runner) poll(ctx context.Context, p *pool) {
 	tick := time.NewTicker(r.d.Watch.Period())
 	defer tick.Stop()
 	for {
@@ -208,7 +210,7 @@ func (r *runner) poll(ctx context.Context, events chan<- event) {
 		case <-tick.C:
 		}
 		if rs := r.d.Watch.Read(ctx); ctx.Err() == nil {
-			events <- event{alarms: rs}
+			p.tell(event{alarms: rs})
 		}
 	}
 }
@@ -231,18 +233,19 @@ func failure(err error) *lifecycle.Failure {
 }
 
 // perform does one step and reports. A driver that panics has failed the step.
-func (r *runner) perform(ctx context.Context, step lifecycle.Step, again bool, events chan<- event) {
+func (r *runner) perform(ctx context.Context, j job, p *pool) {
+	step := j.step
 	e := event{step: step}
 	defer func() {
-		if p := recover(); p != nil {
+		if cause := recover(); cause != nil {
 			e.err = &lifecycle.Error{Step: step, Failure: lifecycle.Failure{
-				Code: lifecycle.Panicked, Message: fmt.Sprintf("the target panicked: %v", p)}}
+				Code: lifecycle.Panicked, Message: fmt.Sprintf("the target panicked: %v", cause)}}
 		}
-		events <- e
+		p.tell(e)
 	}()
-	note := func(n lifecycle.Note) { events <- event{step: step, note: &n} }
+	note := func(n lifecycle.Note) { p.tell(event{step: step, note: &n}) }
 	if step.Unit == "" {
-		e.err = r.once(ctx, step, again, note)
+		e.err = r.once(ctx, step, j.again, note)
 		return
 	}
 	limit := r.d.EventTimeouts[step.Event]
@@ -297,32 +300,46 @@ func (r *runner) once(ctx context.Context, step lifecycle.Step, again bool, note
 	return run.Run(ctx, lifecycle.Env{Step: step}, []lifecycle.Hook{hook})
 }
 
-// append numbers records, makes them durable, folds them and shows them. Nothing
-// may be done that is not written, so any error ends the run.
-func (r *runner) append(ctx context.Context, st *strategy.State, records ...lifecycle.Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	id := st.Plan().Deployment
-	if id == "" {
-		id = records[0].Step.Deployment
-	}
-	now := time.Now().UTC()
-	for i := range records {
-		records[i].Seq, records[i].Time = st.Seq()+int64(i)+1, now
-		records[i].Step.Deployment = id
-	}
-	if err := r.log.Append(ctx, records...); err != nil {
-		return &lifecycle.Error{Step: lifecycle.Step{Deployment: id}, Err: err, Failure: lifecycle.Failure{
-			Code: lifecycle.JournalFailed, Message: "writing the journal: " + err.Error() + "; nothing more was started, resume when it can be written"}}
-	}
+// add folds records into the state and puts them on the list of what is to be
+// written. Nothing may be done about them before flush.
+func (r *runner) add(st *strategy.State, records ...lifecycle.Record) error {
 	for _, rec := range records {
-		if err := st.Apply(rec); err != nil {
-			return fmt.Errorf("%s: %w", id, err)
+		if rec.Step.Deployment == "" {
+			rec.Step.Deployment = st.Plan().Deployment
 		}
-		r.observe(rec)
+		rec.Seq, rec.Time = st.Seq()+1, r.now
+		if err := st.Apply(rec); err != nil {
+			return fmt.Errorf("%s: %w", rec.Step.Deployment, err)
+		}
+		r.pending = append(r.pending, rec)
 	}
 	return nil
+}
+
+// flush makes what was added durable, in one write, and shows it. Nothing may be
+// done that is not written, so any error ends the run.
+func (r *runner) flush(ctx context.Context, st *strategy.State) error {
+	if len(r.pending) == 0 {
+		return nil
+	}
+	if err := r.log.Append(ctx, r.pending...); err != nil {
+		return &lifecycle.Error{Step: lifecycle.Step{Deployment: st.Plan().Deployment}, Err: err, Failure: lifecycle.Failure{
+			Code: lifecycle.JournalFailed, Message: "writing the journal: " + err.Error() + "; nothing more was started, resume when it can be written"}}
+	}
+	for _, rec := range r.pending {
+		r.observe(rec)
+	}
+	r.pending = r.pending[:0]
+	return nil
+}
+
+// append is add and flush.
+func (r *runner) append(ctx context.Context, st *strategy.State, records ...lifecycle.Record) error {
+	r.now = time.Now().UTC()
+	if err := r.add(st, records...); err != nil {
+		return err
+	}
+	return r.flush(ctx, st)
 }
 
 func (r *runner) observe(rec lifecycle.Record) {

@@ -50,6 +50,7 @@ func newResult(st *strategy.State) *Result {
 	out, failure := st.Outcome()
 	res := &Result{Deployment: plan.Deployment, Status: out.Verdict, Revision: plan.Revision, Failure: failure}
 	standing := st.Standing()
+	res.Units = make([]UnitResult, 0, len(plan.Units))
 	for _, u := range st.Units() {
 		status := u.Status
 		if status == strategy.Pending {

@@ -97,7 +97,10 @@ func (s *State) here() lifecycle.Step {
 // walking returns the next steps of units that are in the middle of their events.
 // They go on whatever became of the others: half-done is the worst place to stop.
 func (s *State) walking() []lifecycle.Step {
-	var steps []lifecycle.Step
+	if len(s.ready) == 0 {
+		return nil
+	}
+	steps := make([]lifecycle.Step, 0, len(s.ready))
 	for _, i := range s.ready {
 		if s.units[i].ready {
 			steps = append(steps, s.step(i))

@@ -162,29 +162,39 @@ func (s *State) Apply(r lifecycle.Record) error {
 	if (r.Kind == lifecycle.Planned) != (s.index == nil) || s.finished != nil {
 		return fmt.Errorf("record %d: a %s record cannot come here", r.Seq, r.Kind)
 	}
-	do, ok := appliers[r.Kind]
-	if !ok {
-		return fmt.Errorf("record %d has unknown kind %q; it was written by a newer version", r.Seq, r.Kind)
-	}
-	if err := do(s, r); err != nil {
+	if err := s.take(r); err != nil {
 		return fmt.Errorf("record %d (%s %s): %w", r.Seq, r.Kind, r.Step, err)
 	}
 	s.seq = r.Seq
 	return nil
 }
 
-// appliers is what each kind of record does to a state.
-var appliers = map[lifecycle.Kind]func(*State, lifecycle.Record) error{
-	lifecycle.Planned:   (*State).applyPlanned,
-	lifecycle.StageOpen: (*State).applyStage,
-	lifecycle.Started:   (*State).applyStarted,
-	lifecycle.Ended:     (*State).applyEnded,
-	lifecycle.Skipped:   (*State).applySkipped,
-	lifecycle.Stopped:   (*State).applyStopped,
-	lifecycle.Held:      (*State).applyHeld,
-	lifecycle.Released:  (*State).applyReleased,
-	lifecycle.Finished:  (*State).applyFinished,
-	lifecycle.Noted:     func(*State, lifecycle.Record) error { return nil },
+// take does what each kind of record does to a state.
+func (s *State) take(r lifecycle.Record) error {
+	switch r.Kind {
+	case lifecycle.Started:
+		return s.applyStarted(r)
+	case lifecycle.Ended:
+		return s.applyEnded(r)
+	case lifecycle.Noted:
+		return nil
+	case lifecycle.Planned:
+		return s.applyPlanned(r)
+	case lifecycle.StageOpen:
+		return s.applyStage(r)
+	case lifecycle.Skipped:
+		return s.applySkipped(r)
+	case lifecycle.Stopped:
+		return s.applyStopped(r)
+	case lifecycle.Held:
+		return s.applyHeld(r)
+	case lifecycle.Released:
+		return s.applyReleased(r)
+	case lifecycle.Finished:
+		return s.applyFinished(r)
+	default:
+		return fmt.Errorf("the kind is unknown: it was written by a newer version")
+	}
 }
 
 func (s *State) applyPlanned(r lifecycle.Record) error {
@@ -288,7 +298,7 @@ func (s *State) applyStarted(r lifecycle.Record) error {
 	if r.Step.Unit == "" {
 		return s.applyOnce(r)
 	}
-	u, err := s.at(r.Step)
+	_, u, err := s.at(r.Step)
 	if err != nil {
 		return err
 	}
@@ -311,7 +321,7 @@ func (s *State) applyEnded(r lifecycle.Record) error {
 	if r.Step.Unit == "" {
 		return s.applyOnce(r)
 	}
-	u, err := s.at(r.Step)
+	i, u, err := s.at(r.Step)
 	if err != nil {
 		return err
 	}
@@ -327,7 +337,7 @@ func (s *State) applyEnded(r lifecycle.Record) error {
 	u.move++
 	if u.move < len(s.plan.Stages[s.stage].Moves) {
 		u.ready = true
-		s.ready = append(s.ready, s.index[u.ID])
+		s.ready = append(s.ready, i)
 		return nil
 	}
 	u.Status, u.serving = Succeeded, true
@@ -378,15 +388,15 @@ func (s *State) applyFinished(r lifecycle.Record) error {
 }
 
 // at finds the unit of a step and refuses a step that is not the unit's present one.
-func (s *State) at(step lifecycle.Step) (*unit, error) {
+func (s *State) at(step lifecycle.Step) (int, *unit, error) {
 	i, ok := s.index[step.Unit]
 	if !ok || !s.open || s.units[i].move >= len(s.plan.Stages[s.stage].Moves) || s.step(i) != step {
-		return nil, fmt.Errorf("this is not the unit's next step")
+		return 0, nil, fmt.Errorf("this is not the unit's next step")
 	}
 	if st := s.units[i].Status; st != Pending && st != InProgress {
-		return nil, fmt.Errorf("the unit is %s already", st)
+		return 0, nil, fmt.Errorf("the unit is %s already", st)
 	}
-	return &s.units[i], nil
+	return i, &s.units[i], nil
 }
 
 // leavePending takes a unit out of the pending counts and moves the stage's
