@@ -11,6 +11,7 @@ import (
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
+	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target"
@@ -391,6 +392,7 @@ func ending(st *strategy.State, v strategy.Verdict) rollback.Ending {
 	return rollback.Ending{
 		Stopped: v == strategy.DeploymentStopped, Alarm: stop != nil && stop.Code == lifecycle.AlarmActive, IsRollback: plan.RollbackOf != "",
 		Revision: plan.Revision, LastGood: plan.LastGood, Touched: len(st.Touched()),
+		ByTraffic: byTraffic(plan),
 	}
 }
 
@@ -431,6 +433,9 @@ func refused(err error) bool {
 // planRollback plans the rollback of st as deployment id.
 func (r *runner) planRollback(ctx context.Context, st *strategy.State, id string) (strategy.Plan, error) {
 	good := st.Plan().LastGood
+	if good == nil && byTraffic(st.Plan()) {
+		good = &revision.Revision{} // whatever the originals run
+	}
 	if good == nil {
 		return strategy.Plan{}, errors.New("the journal promises a rollback and names no revision to go back to")
 	}

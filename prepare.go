@@ -51,6 +51,7 @@ func (r *runner) prepare(ctx context.Context) (strategy.Plan, []lifecycle.Note, 
 		in.Last = lifecycle.AfterDeployment
 	}
 	plan, err := r.plan(ctx, in, standing)
+	r.job.BlueGreen = byTraffic(plan)
 	return plan, notes, err
 }
 
@@ -67,17 +68,48 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 		u.Healthy, u.Revision = known.Healthy && u.Lost == "", known.Revision
 		in.Units[i] = u
 	}
+	if in.RollbackOf != "" {
+		in.Units = asRecorded(in, standing)
+	}
 	if r.d.OutdatedOnly && in.RollbackOf == "" {
 		in.Touched = outdated(in)
 	}
 	if b, ok := r.d.Target.(target.Balanced); ok {
 		in.Balanced = b.Balanced()
 	}
+	if tr, ok := r.d.Target.(target.TestRouted); ok {
+		in.TestRoute = tr.TestRoute()
+	}
 	st := r.d.Strategy
 	if st == nil {
 		st = strategy.OneAtATime()
 	}
 	return st.Plan(in)
+}
+
+// asRecorded gives the units of a rollback the roles that they had in what is rolled
+// back: a target may call the replacement the original as soon as traffic has moved.
+// A touched one that is no longer listed is lost.
+func asRecorded(in strategy.Input, standing strategy.Standing) []lifecycle.Unit {
+	units, listed := in.Units, map[string]bool{}
+	for i, u := range units {
+		listed[u.ID] = true
+		if role := standing.Units[u.ID].Role; role != "" {
+			units[i].Role = role
+		}
+	}
+	for _, id := range in.Touched {
+		if u := standing.Units[id]; u.Role != "" && !listed[id] {
+			units = append(units, lifecycle.Unit{ID: id, Zone: u.Zone, Role: u.Role, Revision: u.Revision, Lost: "the target no longer lists it"})
+		}
+	}
+	return units
+}
+
+// byTraffic reports whether a plan moves traffic between two sides. Then the way
+// back is traffic too.
+func byTraffic(p strategy.Plan) bool {
+	return slices.ContainsFunc(p.Stages, func(s strategy.Stage) bool { return s.Role != "" })
 }
 
 // outdated lists the units that do not have the revision, or are not healthy.
@@ -267,7 +299,10 @@ func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 		r.latch, _ = rollback.NewLatch(r.d.Watch, nil) // without readings there is nothing to refuse
 	}
 	r.job = r.newJob(plan.Revision, nil, plan.LastGood)
-	r.job.Rollback = plan.RollbackOf != ""
+	r.job.Rollback, r.job.BlueGreen = plan.RollbackOf != "", byTraffic(plan)
+	if plan.Revision.Digest == "" {
+		return nil // traffic goes back to what nobody here has deployed
+	}
 	if src == nil {
 		return r.noteSource(ctx, st, "its location cannot be opened here")
 	}

@@ -49,3 +49,20 @@ func TestDecide(t *testing.T) {
 		})
 	}
 }
+
+// Where the way back is traffic, no revision is deployed again.
+func TestDecide_ByTraffic(t *testing.T) {
+	p, e := Policy{OnFailure: true}, Ending{Touched: 1, ByTraffic: true}
+	to, note := p.Decide(e)
+	require.Nil(t, note)
+	require.Equal(t, &revision.Revision{}, to, "whatever runs there")
+	e.Revision.Digest = "sha256:one"
+	e.LastGood = &revision.Revision{Digest: "sha256:one"}
+	to, note = p.Decide(e)
+	require.Nil(t, note)
+	require.Equal(t, e.LastGood, to)
+	e.IsRollback = true
+	to, note = p.Decide(e)
+	require.Nil(t, to)
+	require.Equal(t, lifecycle.RollbackFailed, note.Code)
+}

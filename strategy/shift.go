@@ -109,7 +109,7 @@ func (s ECS) Plan(in Input) (Plan, error) {
 	}
 	green, blue := in.role(lifecycle.ReplacementRole), in.role(lifecycle.OriginalRole)
 	if in.RollbackOf != "" {
-		return in.done(s.back(p, green, blue))
+		return in.done(s.back(p, green))
 	}
 	install := one
 	install.Name, install.Hold = "replacement: install", s.Ready.hold(ReadyWait)
@@ -125,16 +125,20 @@ func (s ECS) Plan(in Input) (Plan, error) {
 }
 
 // back returns the traffic and then deletes the replacement.
-func (s ECS) back(p Plan, green, blue []string) Plan {
-	all := Pace{Limit: 1, All: true}
-	if len(green) > 0 && len(blue) == 0 { // the shift touches the replacement; the weight is the original's
-		blue = originals(p.Units)
-	}
-	p.Stages = []Stage{
-		{Name: "original: all traffic", Walk: lifecycle.RollbackOriginal, Role: lifecycle.OriginalRole, Units: blue, Moves: moves(lifecycle.AllowTraffic), Pace: all, Fresh: true},
-		{Name: "replacement: retire", Walk: lifecycle.RollbackReplacement, Role: lifecycle.ReplacementRole, Units: green, Moves: moves(lifecycle.Retire), Pace: all, Fresh: true},
+func (s ECS) back(p Plan, green []string) Plan {
+	p.Stages = []Stage{allTraffic(p)}
+	if len(green) > 0 {
+		p.Stages = append(p.Stages, Stage{Name: "replacement: retire", Walk: lifecycle.RollbackReplacement, Role: lifecycle.ReplacementRole,
+			Units: green, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: 1, All: true}, Fresh: true})
 	}
 	return p
+}
+
+// allTraffic gives all traffic to the original, also where only the replacement was
+// touched: that had a share of what is the original's.
+func allTraffic(p Plan) Stage {
+	return Stage{Name: "original: all traffic", Walk: lifecycle.RollbackOriginal, Role: lifecycle.OriginalRole,
+		Units: reachable(p.Units, lifecycle.OriginalRole), Moves: moves(lifecycle.AllowTraffic), Pace: Pace{Limit: 1, All: true}, Fresh: true}
 }
 
 // Lambda moves a Lambda alias from one version to another.
@@ -150,8 +154,7 @@ func (s Lambda) Plan(in Input) (Plan, error) {
 		return Plan{}, err
 	}
 	if in.RollbackOf != "" {
-		p.Stages = []Stage{{Name: "original: all traffic", Walk: lifecycle.RollbackOriginal, Role: lifecycle.OriginalRole,
-			Units: originals(in.Units), Moves: moves(lifecycle.AllowTraffic), Pace: Pace{Limit: 1, All: true}, Fresh: true}}
+		p.Stages = []Stage{allTraffic(p)}
 		return in.done(p)
 	}
 	p.Stages = s.Shift.stages(one, lifecycle.BeforeAllowTraffic, lifecycle.AfterAllowTraffic)
@@ -174,7 +177,11 @@ func (s Shift) begin(in Input, name string, walk lifecycle.Walk) (Plan, Stage, e
 			green = append(green, u.ID)
 		}
 	}
-	if count[lifecycle.OriginalRole] != 1 || count[lifecycle.ReplacementRole] != 1 {
+	switch {
+	case in.RollbackOf != "" && count[lifecycle.OriginalRole] == 1: // the replacement need not be there
+	case in.RollbackOf != "":
+		return Plan{}, Stage{}, refuse(lifecycle.NoPreviousRevision, "traffic goes back to one original, and %d can be reached; it stays where it is, deploy a good revision", count[lifecycle.OriginalRole])
+	case count[lifecycle.OriginalRole] != 1 || count[lifecycle.ReplacementRole] != 1:
 		return Plan{}, Stage{}, refuse(lifecycle.NoUnits, "traffic shifts from one original to one replacement; the target has %d and %d",
 			count[lifecycle.OriginalRole], count[lifecycle.ReplacementRole])
 	}
@@ -183,10 +190,10 @@ func (s Shift) begin(in Input, name string, walk lifecycle.Walk) (Plan, Stage, e
 	return p, Stage{Walk: walk, Role: lifecycle.ReplacementRole, Units: green, Pace: Pace{Limit: 1, All: true}, Fresh: true}, nil
 }
 
-func originals(units []lifecycle.Unit) []string {
+func reachable(units []lifecycle.Unit, r lifecycle.Role) []string {
 	var ids []string
 	for _, u := range units {
-		if u.Role == lifecycle.OriginalRole {
+		if u.Role == r && u.Lost == "" {
 			ids = append(ids, u.ID)
 		}
 	}

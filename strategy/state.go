@@ -481,7 +481,7 @@ func (s *State) Standing() Standing {
 	if s.finished != nil && s.finished.Rollback != "" && !slices.Contains(st.Quarantine, s.plan.Revision.Digest) {
 		st.Quarantine = append(st.Quarantine, s.plan.Revision.Digest)
 	}
-	if good {
+	if good && s.plan.Revision.Digest != "" {
 		rev := s.plan.Revision
 		st.LastGood = &rev
 	}

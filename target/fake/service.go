@@ -75,7 +75,24 @@ func (s *Service) Units(ctx context.Context) ([]lifecycle.Unit, error) {
 	}
 	s.doer.mu.Lock()
 	defer s.doer.mu.Unlock()
+	if s.lost[s.replacement] != "" && s.now(s.replacement) == 0 {
+		s.replacement = s.nextName() // the next deployment makes another one
+	}
 	return s.roles(s.original, s.replacement), nil
+}
+
+// Promote does what an operator does when a deployment has ended in the middle, and
+// its rollback with it: the task set with the most traffic gets all of it and is the
+// original, and the other one is deleted.
+func (s *Service) Promote() {
+	s.doer.mu.Lock()
+	defer s.doer.mu.Unlock()
+	best, other := s.original, s.replacement
+	if s.now(other) > s.now(best) {
+		best, other = other, best
+	}
+	s.split(0, best, target.Full, best, other)
+	s.remove(other)
 }
 
 // roles lists an original and a replacement.
@@ -129,6 +146,8 @@ func (s *Service) effect(t target.Task, stale time.Duration) error {
 	switch e := t.Step.Event; {
 	case e == lifecycle.Install && unit == s.original:
 		return refuse("the task set serves: the new one is the replacement")
+	case e == lifecycle.Install && s.exists[unit]:
+		return refuse("the task set exists already: another deployment has left it; call Promote, or retire it")
 	case e == lifecycle.Install:
 		s.exists[unit] = true
 		if t.Job != nil {
@@ -170,14 +189,19 @@ func (s *Service) retire(step lifecycle.Step) error {
 	if w := s.now(step.Unit); w > 0 {
 		return failure(step, lifecycle.TargetFailed, fmt.Sprintf("the task set has %d %% of the traffic: it cannot be deleted", w))
 	}
-	s.forget(step.Unit)
-	delete(s.exists, step.Unit)
-	if s.test == step.Unit {
+	s.remove(step.Unit)
+	return nil
+}
+
+// remove deletes a task set. The other one is the original from now on.
+func (s *Service) remove(unit string) {
+	s.forget(unit)
+	delete(s.exists, unit)
+	if s.test == unit {
 		s.test = ""
 	}
-	if step.Unit == s.original {
+	if unit == s.original {
 		s.original = s.replacement
 	}
 	s.replacement = s.nextName()
-	return nil
 }
