@@ -25,20 +25,31 @@ var bundleRules = map[Code]struct {
 	ErrScriptUnreadable:     {Error, "what cannot be read cannot be checked or run"},
 	ErrSourceMissing:        {Error, "the agent notices it only when other files were replaced"},
 	ErrDuplicateDestination: {Error, "Install refuses two files with one path"},
+	ErrPathEscapes:          {Error, "what is installed must be what was reviewed with the revision"},
+	ErrPattern:              {Error, "Install refuses it when it comes to the permissions"},
+	ErrACLDefaultOnFile:     {Error, "Install refuses it when it comes to the permissions"},
+	ErrObjectNotManaged:     {Warning, "the entry is silently without effect"},
 	ErrScriptEmpty:          {Warning, "the agent runs it and counts it as success, but nobody wants it"},
 	ErrScriptNoShebang:      {Warning, "the agent falls back to the system's shell"},
 }
 
 // CheckBundle checks the AppSpec against the files of its revision, before any
 // host is touched: scripts are there, regular, inside of the revision and able to
-// start; sources are there. Findings come in file order, errors and warnings
-// together; opt.Strict makes all of them errors. Their File is the AppSpec's, if
-// name is given. fsys is only read; if it can read links (os.DirFS, os.Root), a
-// link that leaves the revision is found.
+// start; sources are there, and no two of them end at one path. With opt.Deep this
+// holds for all files in directories, too, and permissions are for what is
+// installed. Findings come in file order, errors and warnings together; opt.Strict
+// makes all of them errors. Their File is the AppSpec's, if name is given. fsys is
+// only read; if it can read links (os.DirFS, os.Root), a link that leaves the
+// revision is found.
 func (s *Spec) CheckBundle(name string, fsys fs.FS, opt Options) []*Problem {
-	c := &bundle{spec: s, file: name, fsys: fsys, targets: map[string]int{}}
+	c := &bundle{spec: s, file: name, fsys: fsys, placed: placing{map[string]int{}, map[string]int{}}, deep: opt.Deep}
 	for i, f := range s.Files {
 		c.source(i, f)
+	}
+	if opt.Deep {
+		for i, p := range s.Permissions {
+			c.permission(i, p)
+		}
 	}
 	checked := map[string]bool{}
 	for _, h := range s.Hooks {
@@ -57,7 +68,8 @@ type bundle struct {
 	spec     *Spec
 	file     string
 	fsys     fs.FS
-	targets  map[string]int // path on the host, to the line that installs it
+	placed   placing
+	deep     bool
 	problems []*Problem
 }
 
@@ -87,15 +99,13 @@ func (c *bundle) source(i int, f File) {
 		}
 		return
 	}
-	if info.IsDir() {
+	if _, found, why := follow(c.fsys, name); c.deep && found != nil && !found.IsDir() && why != "" {
+		c.add(ErrPathEscapes, f.Pos, where, why).found(f.Source).allowed("a file or directory in the revision")
 		return
 	}
-	target := path.Join("/", f.Destination, path.Base(name))
-	if line, twice := c.targets[target]; twice {
-		c.add(ErrDuplicateDestination, f.Pos, where, fmt.Sprintf("line %d installs a file with the same path", line)).found(target)
-		return
+	if !info.IsDir() || c.deep {
+		c.place(i, f, name, info)
 	}
-	c.targets[target] = f.Pos.Line
 }
 
 // near looks for a name like that of a missing file, beside it or anywhere at
@@ -181,6 +191,9 @@ func (c *bundle) content(where string, s Script, name string, info fs.FileInfo) 
 	case bytes.HasPrefix(line, []byte("#!")) && bytes.HasSuffix(line, []byte{'\r'}):
 		c.add(ErrScriptCRLF, s.Pos, where, "the script's first line ends in a carriage return, so its interpreter is not found").
 			found(string(line)).hint("save it with Unix line ends")
+	case bytes.HasPrefix(line, []byte("#!")) && !bytes.HasPrefix(bytes.TrimLeft(line[2:], " \t"), []byte{'/'}):
+		c.add(ErrScriptNoShebang, s.Pos, where, "the interpreter in the first line has no absolute path, so it is found by luck only").
+			found(string(line)).hint("write #!/bin/sh, or #!/usr/bin/env with the interpreter's name")
 	case bytes.HasPrefix(line, []byte("#!")), isProgram(head):
 	case bytes.HasPrefix(head, []byte(bom)):
 		c.add(ErrScriptNoShebang, s.Pos, where, "a byte order mark hides the script's interpreter line").

@@ -204,3 +204,70 @@ func TestFindNamesWhatIsThere(t *testing.T) {
 		require.EqualError(t, err, c.want)
 	}
 }
+
+// deepBundle is bundleOf with everything that an install would find.
+func deepBundle(t *testing.T, text, dir string) []*Problem {
+	t.Helper()
+	spec, errs, _ := check(t, text, Options{})
+	require.Empty(t, errs)
+	return spec.CheckBundle("appspec.yml", os.DirFS(dir), Options{Deep: true})
+}
+
+func TestY29_CollisionsInsideOfDirectories(t *testing.T) {
+	dir := revision(t, map[string]string{"a/x/y": "", "b/x/y": "", "c/x": "", "d/x/z": ""})
+	entry := func(list ...string) string {
+		text := head + "files:\n"
+		for _, s := range list {
+			text += "  - {source: " + s + ", destination: /d}\n"
+		}
+		return text
+	}
+	for why, text := range map[string]string{
+		"line 4 installs a file with the same path":                   entry("a", "b"),
+		"line 4 installs a file where this entry has a directory":     entry("c", "a"),
+		"line 4 makes a directory where this entry has a file":        entry("a", "c/x"),
+		"line 4 makes a directory where this entry has a file: found": entry("a", "c"),
+	} {
+		problems := deepBundle(t, text, dir)
+		require.Len(t, problems, 1, lines(problems))
+		require.Equal(t, ErrDuplicateDestination, problems[0].Code)
+		require.Contains(t, problems[0].Error(), why)
+		require.Equal(t, 5, problems[0].Line)
+	}
+	require.Empty(t, deepBundle(t, entry("a", "d"), dir))
+}
+
+func TestP1_PermissionsForWhatIsInstalled(t *testing.T) {
+	dir := revision(t, map[string]string{"web/x.html": "", "web/sub/y": "", "run": ""})
+	files := head + "files:\n  - {source: web, destination: /srv}\n  - {source: run, destination: /srv}\npermissions:\n  - {object: "
+	for entry, code := range map[string]Code{"/srv/run, type: [file], mode: 755": "", "/srv, pattern: '*.html'": "", "/srv/sub": "", "/": "",
+		"/srv/run, pattern: '*.sh'": ErrPattern, "/srv/run, except: [x]": ErrPattern, "/srv/run, type: [directory]": ErrObjectNotManaged,
+		"/srv/none": ErrObjectNotManaged, "/srv/run, acls: ['d:u:shop:rw']": ErrACLDefaultOnFile} {
+		problems := deepBundle(t, files+entry+"}\n", dir)
+		if code == "" {
+			require.Empty(t, problems, lines(problems))
+			continue
+		}
+		require.Len(t, problems, 1, entry)
+		require.Equal(t, code, problems[0].Code, entry)
+	}
+}
+
+func TestSourceThatLeavesTheRevision(t *testing.T) {
+	dir := revision(t, map[string]string{"web/x": ""})
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "out")))
+	require.NoError(t, os.Symlink("../..", filepath.Join(dir, "web", "up")))
+	require.NoError(t, os.Symlink("web/x", filepath.Join(dir, "in")))
+	for source, bad := range map[string]bool{"out": true, "web/up": true, "in": false, "web": false} {
+		problems := deepBundle(t, head+"files:\n  - {source: "+source+", destination: /d}\n", dir)
+		require.Equal(t, bad, len(problems) == 1 && problems[0].Code == ErrPathEscapes, "%s %s", source, lines(problems))
+	}
+}
+
+func TestS4_InterpreterWithoutPath(t *testing.T) {
+	for first, bad := range map[string]bool{"#!sh": true, "#! bin/sh": true, "#!": true, "#! /bin/sh": false, "#!/usr/bin/env bash": false} {
+		dir := revision(t, map[string]string{"a.sh": first + "\n"})
+		problems := bundleOf(t, hook("AfterInstall", "location: a.sh"), dir)
+		require.Equal(t, bad, len(problems) == 1 && problems[0].Code == ErrScriptNoShebang, first)
+	}
+}

@@ -69,6 +69,40 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzJSON checks that the layout of JSON means nothing: the same problems come
+// from a text and from its compact form, and so does the same Spec.
+func FuzzJSON(f *testing.F) {
+	for _, text := range []string{head, fullExample, ecsText(okService+okNetwork, "Hooks: [{BeforeInstall: a}]\n"), lambdaText(okFunction, "")} {
+		spec, _, err := Parse("f", []byte(text), Options{})
+		require.NoError(f, err)
+		data, err := Print(spec, JSON)
+		require.NoError(f, err)
+		f.Add(data)
+	}
+	f.Add([]byte("{\"version\": 1e-0, \"os\": \"\\u006cinux\", \"hooks\": {\"\": [{\"location\": \"a\\/b\"}]}}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var compact bytes.Buffer
+		if json.Compact(&compact, data) != nil || compact.Len() == 0 || compact.Len() > maxLine || compact.Bytes()[0] != '{' {
+			return
+		}
+		one, warningsOne, errOne := Parse("f", data, Options{})
+		two, warningsTwo, errTwo := Parse("f", compact.Bytes(), Options{})
+		if len(problemsOf(t, errOne))+len(warningsOne) > MaxProblems {
+			return // which ones are shown depends on their places
+		}
+		a, b := codes(t, warningsOne, errOne), codes(t, warningsTwo, errTwo)
+		for _, layout := range []Code{ErrTooLarge, ErrTooDeep, ErrSyntax, ErrEncoding} {
+			if a[layout]+b[layout] > 0 {
+				return // limits and tabs are about the layout
+			}
+		}
+		require.Equal(t, a, b, "%s\n%s", data, compact.Bytes())
+		if one != nil {
+			require.Equal(t, bareJSON(t, one), bareJSON(t, two))
+		}
+	})
+}
+
 // fullExample has about the size of a larger real file.
 const fullExample = `version: 0.0
 os: linux

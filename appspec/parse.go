@@ -23,6 +23,10 @@ type Options struct {
 	// Protected lists directories of the host that nothing may be installed into,
 	// such as the agent's own. Empty: none beyond what is warned about anyway.
 	Protected []string
+	// Deep lets CheckBundle also find what an install finds by itself, before it
+	// touches anything: collisions inside of directories, and permissions that fit
+	// nothing. False: that is left to the install.
+	Deep bool
 	// ForbidRoot refuses scripts that would run as root by their own wish
 	// (runas: root, sudo). False: they may.
 	ForbidRoot bool

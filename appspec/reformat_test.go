@@ -106,7 +106,7 @@ func TestReformatOfTheCorpus(t *testing.T) {
 	t.Logf("%d laid out, %d refused", n, refusals)
 }
 
-func codes(t *testing.T, warnings []*Problem, err error) map[Code]int {
+func codes(t testing.TB, warnings []*Problem, err error) map[Code]int {
 	out := map[Code]int{}
 	for _, p := range append(problemsOf(t, err), warnings...) {
 		out[p.Code]++

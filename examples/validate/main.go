@@ -97,6 +97,7 @@ func parseFlags(args []string, errs io.Writer) (*options, error) {
 	}
 	o.files = set.Args()
 	o.parse.Platform = lifecycle.Platform(*platform)
+	o.parse.Deep = true
 	return o, o.sane()
 }
 
