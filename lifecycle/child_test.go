@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
@@ -223,4 +224,30 @@ func grown(t *testing.T, how string, n int64) (kib int, status, log string) {
 	busy, status, log := peak(t, fmt.Sprintf(how, n))
 	t.Logf("%d MiB of output: %d KiB, %d KiB more than without", n>>20, busy, busy-idle)
 	return busy - idle, status, log
+}
+
+// A runner on a terminal keeps the script from it.
+func TestS10_NoTerminalThoughTheRunnerHasOne(t *testing.T) {
+	t.Parallel()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("SKIPPED a runner on a terminal: there are none to be had: %v", err)
+	}
+	defer master.Close()
+	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	terminal, err := os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer terminal.Close()
+
+	dir := t.TempDir()
+	path := script(t, "#!/bin/sh\n(: </dev/tty) 2>/dev/null && echo terminal || echo no terminal\n")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "LIFECYCLE_TEST_SCRIPT="+path, "LIFECYCLE_TEST_SCOPE="+dir)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	require.NoError(t, cmd.Run())
+	require.Equal(t, "done", text(t, dir+"/status"))
+	require.Contains(t, text(t, dir+"/log"), "[stdout]no terminal\n")
 }

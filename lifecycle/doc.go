@@ -32,7 +32,8 @@
 //   - It gets exactly the environment it is given. HOME, USER, LOGNAME and SHELL
 //     follow the account if it has one, and CUTOVER_HOOK is added.
 //   - Standard input is the null device; there is no terminal and no other open
-//     descriptor; it leads a session, and so a process group, of its own.
+//     descriptor; it leads a process group of its own, and a session where this
+//     process has a terminal to be kept from.
 //   - Its exit status decides, and nothing else does: not a child that holds its
 //     output open, not what it prints.
 //   - When it succeeds, what it left running goes on, also after this process has
@@ -45,8 +46,9 @@
 //     monotonic clock.
 //   - When a script fails, times out or is cancelled, all that it started is
 //     ended: TERM, the grace, KILL. All means, on Linux, its control group where
-//     one can be made, its session, and whatever carries its mark in the
-//     environment; elsewhere on Unix its process group; on Windows the script's
+//     one can be made, its process group, whatever carries its mark in the
+//     environment, and their kin (without a control group, one escapes that leaves
+//     all of these and its parent behind); elsewhere on Unix its process group; on Windows the script's
 //     own process, by KILL.
 //   - Output of any amount and lines of any length pass in constant memory. The
 //     log of an event is kept up to [Runner.MaxLog] bytes, what is left out is

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 
@@ -9,12 +10,12 @@ import (
 )
 
 // group is everything that a script started. It is found by a control group of
-// its own where one can be made, by the session that the script leads, by the
+// its own where one can be made, by the process group that the script leads, by the
 // mark in its environment, and by kinship with what was found so.
 type group struct {
 	marked carriers
 	cg     *cgroup // nil: none could be made
-	pid    int     // of the script, which leads its session; 0: not started
+	pid    int     // of the script, which leads its process group; 0: not started
 	out    *outputs
 	before uint64 // ticks when nothing was started
 	after  uint64 // ticks when the script was started
@@ -29,6 +30,12 @@ func newGroup(mark string, out *outputs) *group {
 // attr says how the script is to be started.
 func (g *group) attr(a *Account) *syscall.SysProcAttr {
 	attr := sessionAttr(a)
+	// A session keeps the script from our terminal. Where there is none, a process
+	// group is enough, and better: some kernels share out time by session, and a
+	// new one waits long for its first share when the machine is busy.
+	if self, ok := readProc(os.Getpid()); ok && !self.terminal {
+		attr.Setsid, attr.Setpgid = false, true
+	}
 	if g.cg != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, g.cg.fd
 	}
@@ -54,7 +61,7 @@ func (g *group) members() map[int]proc {
 	found := g.marked.among(all)
 	leads, pipes := g.leads(all), g.pipes()
 	for _, p := range all {
-		if leads && p.session == g.pid || p.holds(pipes) {
+		if leads && (p.group == g.pid || p.session == g.pid) || p.holds(pipes) {
 			found[p.pid] = p
 		}
 	}
@@ -63,13 +70,13 @@ func (g *group) members() map[int]proc {
 			found[p.pid] = p
 		}
 	}
-	kin(found, all)
+	kin(found, all, true)
 	return found
 }
 
-// leads says whether the session of the script's number is still the script's.
-// The number is not used again as long as somebody is in the session; so if it
-// was, by somebody who began later, nobody of ours is.
+// leads says whether the process group of the script's number is still the
+// script's. The number is not used again as long as somebody is in the group or in
+// the session; so if it was, by somebody who began later, nobody of ours is.
 func (g *group) leads(all []proc) bool {
 	for _, p := range all {
 		if p.pid == g.pid {

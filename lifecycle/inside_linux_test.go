@@ -30,10 +30,10 @@ func TestSignalMeansOneProcess(t *testing.T) {
 	require.True(t, p.signal(syscall.SIGTERM))
 }
 
-// A session whose leader began after the script has only the number in common
+// A group whose leader began after the script has only the number in common
 // with the script's.
-func TestSessionOfAnotherIsNotOurs(t *testing.T) {
-	all := []proc{{pid: 100, session: 100, start: 50}, {pid: 101, session: 100, start: 51}}
+func TestGroupOfAnotherIsNotOurs(t *testing.T) {
+	all := []proc{{pid: 100, group: 100, start: 50}, {pid: 101, group: 100, start: 51}}
 	for after, want := range map[uint64]bool{40: false, 50: true, 60: true} {
 		require.Equal(t, want, (&group{pid: 100, after: after}).leads(all))
 	}
@@ -43,18 +43,23 @@ func TestSessionOfAnotherIsNotOurs(t *testing.T) {
 
 func TestKin(t *testing.T) {
 	all := []proc{
-		{pid: 10, parent: 1, session: 10},
-		{pid: 11, parent: 10, session: 10},
-		{pid: 12, parent: 11, session: 12}, // left the session
-		{pid: 13, parent: 1, session: 12},  // and lost its parent
-		{pid: 14, parent: 1, session: 0},   // outside our view
-		{pid: 20, parent: 1, session: 20},
+		{pid: 10, parent: 1, group: 10, session: 5},   // the script
+		{pid: 11, parent: 10, group: 10, session: 5},  // its child
+		{pid: 12, parent: 11, group: 12, session: 12}, // left the session
+		{pid: 13, parent: 1, group: 13, session: 12},  // and lost its parent
+		{pid: 14, parent: 1, group: 10, session: 5},   // lost its parent only
+		{pid: 15, parent: 1, group: 0, session: 0},    // outside our view
+		{pid: 20, parent: 5, group: 20, session: 5},   // another child of who started the script
 	}
-	found := map[int]proc{10: all[0]}
-	kin(found, all)
-	require.Len(t, found, 4)
-	require.NotContains(t, found, 14)
-	require.NotContains(t, found, 20)
+	for inOurs, last := range map[bool]int{false: 0, true: 20} {
+		found := map[int]proc{10: all[0]}
+		kin(found, all, inOurs)
+		for _, pid := range []int{10, 11, 12, 13, 14} {
+			require.Contains(t, found, pid)
+		}
+		require.NotContains(t, found, 15)
+		require.Equal(t, last != 0, len(found) == 6, "session 5 is that of who started the script, unless we are in it")
+	}
 }
 
 func TestAccountsExpireOnTheirDay(t *testing.T) {

@@ -61,6 +61,6 @@ func leftovers(marked *carriers, groups []*cgroup) map[int]proc {
 			found[p.pid] = p
 		}
 	}
-	kin(found, all)
+	kin(found, all, false)
 	return found
 }

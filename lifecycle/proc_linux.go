@@ -16,9 +16,11 @@ import (
 // proc is a process as it was seen. Its number alone does not name it, since
 // numbers are used again; number and start time do.
 type proc struct {
-	pid, parent, session int
-	start                uint64 // in ticks since the machine was started
-	dead                 bool   // it has ended and was not collected, or is the kernel's own
+	pid, parent, group, session int
+
+	terminal bool   // it has a controlling terminal
+	start    uint64 // in ticks since the machine was started
+	dead     bool   // it has ended and was not collected, or is the kernel's own
 }
 
 // ticks is now in the unit of proc.start, which is the same on all Linux systems.
@@ -42,7 +44,9 @@ func readProc(pid int) (proc, bool) {
 	flags, _ := strconv.ParseUint(string(fields[6]), 10, 64)
 	p := proc{pid: pid, dead: fields[0][0] == 'Z' || fields[0][0] == 'X' || flags&kernelThread != 0}
 	p.parent, _ = strconv.Atoi(string(fields[1]))
+	p.group, _ = strconv.Atoi(string(fields[2]))
 	p.session, _ = strconv.Atoi(string(fields[3])) // 0: outside our view
+	p.terminal = string(fields[4]) != "0"
 	p.start, _ = strconv.ParseUint(string(fields[19]), 10, 64)
 	return p, true
 }
@@ -173,21 +177,26 @@ func (p proc) holds(files []string) bool {
 }
 
 // kin adds to found who in all descends from them: their children, and who is in
-// a session of theirs. A session is entered by birth alone, so one that somebody
-// found is in, and we are not, began below the hook as well.
-func kin(found map[int]proc, all []proc) {
-	ours, _ := unix.Getsid(0)
-	sessions := map[int]bool{}
+// a process group or session of theirs. Those are entered by birth. A group that
+// somebody found is in, and we are not, began with the hook or below it. So did
+// his session, if the hook was started in ours; else it may be that of the process
+// that started the hook, and counts only if its leader is found too.
+func kin(found map[int]proc, all []proc, inOurs bool) {
+	session, _ := unix.Getsid(0)
+	ours := map[int]bool{0: true, session: true, unix.Getpgrp(): true}
+	groups, sessions := map[int]bool{}, map[int]bool{}
 	for grown := true; grown; {
 		grown = false
 		for _, p := range found {
-			sessions[p.session] = p.session != 0 && p.session != ours
+			_, led := found[p.session]
+			groups[p.group] = !ours[p.group]
+			sessions[p.session] = !ours[p.session] && (inOurs || led)
 		}
 		for _, p := range all {
 			if _, known := found[p.pid]; known {
 				continue
 			}
-			if _, child := found[p.parent]; child || sessions[p.session] {
+			if _, child := found[p.parent]; child || groups[p.group] || sessions[p.session] {
 				found[p.pid] = p
 				grown = true
 			}

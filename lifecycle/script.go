@@ -32,7 +32,7 @@ const (
 // The script gets Env.Vars as its whole environment (plus CUTOVER_HOOK, by which
 // what it leaves running is found again, and with an Account HOME, USER, LOGNAME
 // and SHELL), the null device as standard input, no other descriptor than the
-// first three, the umask of this process, and a session of its own without a
+// first three, the umask of this process, a process group of its own, and no
 // terminal.
 type Script struct {
 	Location string        // as in the AppSpec, for messages and logs
