@@ -29,3 +29,22 @@ func ExampleFleet() {
 	// d-1: Install on host-2: fault: InstallFailed
 	// done: [d-1: Install on host-1]
 }
+
+// A service splits its traffic between two task sets. What one has, the other has not.
+func ExampleService() {
+	ctx := context.Background()
+	web := fake.NewService("web")
+	perform := func(e lifecycle.Event, w lifecycle.Weight) {
+		step := lifecycle.Step{Deployment: "d-1", Unit: "web-2", Event: e, Weight: w}
+		if err := web.Perform(ctx, target.Task{Step: step}); err != nil {
+			fmt.Println(err)
+		}
+	}
+	perform(lifecycle.AllowTraffic, 10)
+	perform(lifecycle.Install, 0)
+	perform(lifecycle.AllowTraffic, 25)
+	fmt.Println(web.Weights())
+	// Output:
+	// d-1: AllowTraffic on web-2: the task set does not exist: Install creates it
+	// map[web-1:75 web-2:25]
+}
