@@ -27,6 +27,7 @@ type surface interface {
 	target.Target
 	On(fake.Match, ...fake.Fault)
 	SetHealth(string, bool)
+	Randomize(uint64, fake.Rates)
 	Done() []lifecycle.Step
 	Calls() []fake.Call
 }
