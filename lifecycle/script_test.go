@@ -125,14 +125,14 @@ func TestD14_KilledBySignal(t *testing.T) {
 
 func TestD15_S10_Surroundings(t *testing.T) {
 	t.Parallel()
-	leak, err := syscall.Dup(1) // not marked to be closed
+	leak, err := syscall.Open(script(t, "leak"), syscall.O_RDONLY, 0) // not marked to be closed
 	require.NoError(t, err)
 	defer syscall.Close(leak)
 	r := run(t, `#!/bin/sh
 echo "stdin=$(readlink /proc/$$/fd/0) bytes=$(cat | wc -c | tr -d ' ')"
 echo "group=$(test "$(cut -d' ' -f5 /proc/$$/stat)" = $$ && echo own)"
 (: </dev/tty) 2>/dev/null && echo terminal || echo no terminal
-for fd in /proc/$$/fd/*; do n=${fd##*/}; test $n -gt 2 && readlink $fd; done | grep -v a.sh
+for fd in /proc/$$/fd/*; do n=${fd##*/}; test $n -gt 2 && readlink $fd; done | grep -v "^$0\$" | grep -v '^pipe:'
 env | grep -v '^PWD=\|^CUTOVER_HOOK=\|^_=\|^SHLVL=\|^OLDPWD='
 pwd
 `)
