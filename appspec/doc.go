@@ -1,9 +1,9 @@
 // Package appspec reads the AppSpec, the file in a revision that says which
 // files go where and which scripts run when.
 //
-// [Find] finds the file in a revision, [Parse] reads and checks its text, and
-// [Spec.CheckBundle] checks the result against the revision's files, before any
-// host is touched:
+// [Find] finds the file in a revision, [Parse] reads and checks its text, for
+// servers, ECS and Lambda, in YAML and JSON, and [Spec.CheckBundle] checks the
+// result against the revision's files, before any host is touched:
 //
 //	name, notes, err := appspec.Find(fsys, "")
 //	data, err := fs.ReadFile(fsys, name)
@@ -21,7 +21,8 @@
 // each, are listed at [Code].
 //
 // The error that Parse returns is a *multierror.Error of *Problem; errors.Is
-// matches it with a code, errors.As takes a *Problem out of it.
+// matches it with a code, [Problems] takes the problems out of it. A problem prints
+// in one line; [Problem.Excerpt] shows the line it is about.
 //
 // # Reading
 //
@@ -42,4 +43,12 @@
 // about it; versions, ports and names are read from the text as it is written; and
 // a template's variable that is not filled in is a warning, also in a number's
 // place.
+//
+// # Writing
+//
+// [Print] writes a Spec in canonical form, in either notation, and [Convert] turns
+// one notation into the other. [Reformat] only lays the text out, and keeps comments.
+// [Placeholders] finds a template's variables, and [Render] fills them in, in values
+// only. [Native] converts an ECS deployment into one that ECS carries out without
+// CodeDeploy, and says what does not carry over. [Schema] is for editors.
 package appspec

@@ -127,16 +127,22 @@ func nearest(s string, known []string) string {
 	}
 	for _, k := range known {
 		b := normal(k)
-		if d := distance(a, b); d < bestDist && d <= max(1, min(len(a), len(b))/3) {
+		limit := max(1, min(len(a), len(b))/3)
+		if max(len(a), len(b))-min(len(a), len(b)) > limit || len(b) > maxFound {
+			continue // as many letters would have to be added
+		}
+		if d := distance(a, b); d < bestDist && d <= limit {
 			best, bestDist = k, d
 		}
 	}
 	return best
 }
 
-// distance counts the letters to change, add, drop or swap between two names.
+// distance counts the letters to change, add, drop or swap between two names of at
+// most maxFound letters.
 func distance(a, b string) int {
-	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	var rows [3][maxFound + 1]int
+	prev2, prev, cur := rows[0][:len(b)+1], rows[1][:len(b)+1], rows[2][:len(b)+1]
 	for j := range prev {
 		prev[j] = j
 	}

@@ -112,8 +112,9 @@ func (p *parser) script(m *yaml.Node) Script {
 	return s
 }
 
-// reCommandLine recognises a program or script that has arguments behind it.
-var reCommandLine = regexp.MustCompile(`^(?:\S+\.(?:sh|bash|py|rb|js|pl|ps1|bat|cmd|exe|jar)|(?:sudo|bash|sh|node|npm|npx|python3?|ruby|perl|java|php|docker|systemctl|service|powershell\S*))\s+\S`)
+// reCommandLine recognises a script or the bare name of a program that has
+// arguments behind it.
+var reCommandLine = regexp.MustCompile(`^(?:\S+\.(?:sh|bash|py|rb|js|pl|ps1|bat|cmd|exe|jar)|[a-z][a-z0-9_-]+)\s+\S`)
 
 func (p *parser) location(m, n *yaml.Node) string {
 	if isNull(n) {

@@ -149,5 +149,9 @@ func (p *parser) functionEvent(e pair) lifecycle.Event {
 }
 
 func (p *parser) hookFunction(e pair) string {
+	if n := e.val; n.Kind == yaml.ScalarNode && !isNull(n) && resolve(n).kind != kindText && !foreignTag(n) {
+		pr := p.warn(ErrType, n, "a number is read as the name of a function").hint("put quotes around it, if a function has this name")
+		pr.Found = describe(n)
+	}
 	return p.matching(e.key, e.val, reHookFunction, ErrHookFunction, "not the name of a function", "the name or ARN of a Lambda function")
 }

@@ -62,8 +62,8 @@ func Render(name string, data []byte, values map[string]string) ([]byte, error) 
 }
 
 // reVariable matches the forms of variables; the name is the group that is set.
-// Braces are looked for first: a name in them may be anything.
-var reVariable = regexp.MustCompile(`\{\{[ \t]*([^{}\r\n]*?)[ \t]*\}\}|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)|<([A-Za-z][\w -]*)>`)
+// Names hold nothing that means something to YAML, so that a mask hides nothing.
+var reVariable = regexp.MustCompile(`\{\{[ \t]*([\w.-]+)[ \t]*\}\}|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)|<([A-Za-z][\w -]*)>`)
 
 // variables finds them in text, but for $LATEST, which is Lambda's.
 func variables(text string) (at [][]int) {

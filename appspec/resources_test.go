@@ -194,6 +194,7 @@ func TestR11_HookFunction(t *testing.T) {
 	}
 	refused(t, lambdaText(okFunction, "Hooks:\n  - BeforeAllowTraffic:\n"), ErrMissingField)
 	refused(t, lambdaText(okFunction, "Hooks:\n  - BeforeAllowTraffic: [a]\n"), ErrType)
+	warned(t, lambdaText(okFunction, "Hooks:\n  - BeforeAllowTraffic: 12\n"), ErrType)
 	clean(t, lambdaText(okFunction, "Hooks:\n"))
 	p := refused(t, lambdaText(okFunction, "Hooks:\n  BeforeAllowTraffic: a\n"), ErrType)
 	require.Contains(t, p.Hint, "dash")

@@ -192,6 +192,15 @@ func TestY36_LocationWithShellCharacters(t *testing.T) {
 	require.Equal(t, "a b; rm -rf $(x) & .sh", spec.Hooks[0].Scripts[0].Location)
 }
 
+func TestY36_CommandLineAsLocation(t *testing.T) {
+	for _, location := range []string{"node ./index.js", "ops/stop.sh now", "pm2 start shop", "stop.BAT"} {
+		spec, errs, warnings := check(t, hook("AfterInstall", "timeout: 5, location: '"+location+"'"), Options{})
+		require.Empty(t, errs)
+		require.Equal(t, location, spec.Hooks[0].Scripts[0].Location)
+		require.Equal(t, strings.Contains(location, " "), len(warnings) == 1, lines(warnings))
+	}
+}
+
 func TestY37_Timeout(t *testing.T) {
 	for _, v := range []string{"0", "-5", "0.9", "soon", "''", "-0", "00", "true", "yes", "[5]", "{s: 5}", ".inf", ".nan",
 		"999999999999999999999999", "'999999999999999999999999'", "1.0e+30", "-1:30", "9999999999999", "<timeout>"} {
