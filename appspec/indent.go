@@ -9,10 +9,18 @@ import (
 // which is what the YAML reader stumbles over most. It names the beginning of the
 // whole list or mapping instead.
 func (p *parser) indentHint(pr *Problem, lines []string) bool {
-	if !strings.Contains(pr.Why, "did not find expected '-' indicator") && !strings.Contains(pr.Why, "did not find expected key") {
-		return false
+	n, want := 0, ""
+	switch {
+	case strings.Contains(pr.Why, "mapping values are not allowed"):
+		if n, _ = misfit(lines); n != pr.Line || n < 2 || indentOf(lines[n-1]) <= indentOf(lines[n-2]) {
+			return false
+		}
+		pr.Col = indentOf(lines[n-1]) + 1
+		pr.hint("the line above has a value already, so nothing can be indented below it: remove the value, or indent less")
+		return true
+	case strings.Contains(pr.Why, "did not find expected '-' indicator"), strings.Contains(pr.Why, "did not find expected key"):
+		n, want = misfit(lines)
 	}
-	n, want := misfit(lines)
 	if n == 0 {
 		return false
 	}

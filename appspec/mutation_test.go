@@ -150,6 +150,37 @@ func TestMutations(t *testing.T) {
 	require.Greater(t, total, 300)
 }
 
+// TestMutationsOfTheCorpus does the same with the published files in which nothing
+// is found. They are written in many ways, so that a few places are judged wrongly
+// by the test itself.
+func TestMutationsOfTheCorpus(t *testing.T) {
+	total, elsewhere, cascades := 0, 0, 0
+	for _, f := range corpus(t) {
+		text := string(f.text)
+		if len(f.codes) > 0 || strings.ContainsAny(text, "{[#\r\t") {
+			continue
+		}
+		for _, m := range mutants(text) {
+			total++
+			_, warnings, err := Parse("m", []byte(m.text), Options{})
+			problems := Merge(problemsOf(t, err), warnings)
+			if len(problems) > 3 {
+				cascades++
+				t.Logf("%s: %s: %d problems\n%s\n%s", f.File, m.what, len(problems), lines(problems), numberLines(m.text))
+			}
+			if len(problems) > 0 && !slices.ContainsFunc(problems, func(p *Problem) bool {
+				return p.Line == m.line || p.Line > 0 && (p.Line == m.next || p.Line == m.over)
+			}) {
+				elsewhere++
+				t.Logf("%s: %s: line %d or %d expected\n%s\n%s", f.File, m.what, m.line, m.next, lines(problems), numberLines(m.text))
+			}
+		}
+	}
+	t.Logf("%d mutants, %d with a problem elsewhere only, %d cascades", total, elsewhere, cascades)
+	require.LessOrEqual(t, elsewhere*200, total)
+	require.Zero(t, cascades)
+}
+
 // sameMeaning tells whether a mutation left the Spec as it was.
 func sameMeaning(t *testing.T, a, b string) bool {
 	x, _, _ := check(t, a, Options{})

@@ -64,13 +64,14 @@ func Parse(name string, data []byte, opt Options) (*Spec, []*Problem, error) {
 
 // parser walks one document and gathers its problems.
 type parser struct {
-	opt      Options
-	file     string
-	platform lifecycle.Platform // once known
-	os       string             // once known
-	cut      bool               // a part of the text is missing, which is reported
-	path     []step
-	problems []*Problem
+	opt       Options
+	file      string
+	platform  lifecycle.Platform // once known
+	os        string             // once known
+	unmanaged bool               // a permission for what is not installed is reported
+	cut       bool               // a part of the text is missing, which is reported
+	path      []step
+	problems  []*Problem
 }
 
 // step is one part of a path such as files[3].source; an index if key is empty.

@@ -73,7 +73,9 @@ func (p *parser) object(m, n *yaml.Node, files []File) string {
 	switch {
 	case !strings.HasPrefix(text, "/"):
 		p.warn(ErrBadPath, n, "a relative object is taken from the host's root").found(text).allowed("an absolute path")
+	case len(files) == 0 && p.unmanaged: // said once of a file that installs nothing
 	case !managed(text, files):
+		p.unmanaged = true
 		p.warn(ErrObjectNotManaged, n, "no entry under files installs anything there, so it has no effect").found(text)
 	}
 	return text
