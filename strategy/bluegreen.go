@@ -55,7 +55,7 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 	}
 	if !s.KeepAlive {
 		p.Stages = append(p.Stages, Stage{Name: "originals: retire", Walk: lifecycle.Original, Role: lifecycle.OriginalRole,
-			Units: blue, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: len(blue), All: true}})
+			Units: blue, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: len(blue), Cleanup: true}})
 	}
 	p.Rules = []Rule{rule,
 		{"the minimum counts the replacements", "CodeDeploy: instance health"},

@@ -188,6 +188,35 @@ func TestBlueGreen_Failures(t *testing.T) {
 	require.NotContains(t, trace(tl), "blue1 Retire")
 }
 
+// G16: what cannot be cleaned up is listed, and fails nothing that works.
+func TestG16_FailedRetireIsListed(t *testing.T) {
+	fails := func(s lifecycle.Step) *lifecycle.Failure {
+		if s.Event == lifecycle.Retire {
+			return &lifecycle.Failure{Code: lifecycle.TargetFailed, Message: "in use"}
+		}
+		return nil
+	}
+	in := input(roles(2, 2))
+	in.Balanced = true
+	for name, tc := range map[string]struct {
+		s  Strategy
+		in Input
+	}{"EC2": {BlueGreen{}, in}, "ECS": {ECS{}, input(roles(1, 1))}} {
+		t.Run(name, func(t *testing.T) {
+			p, err := tc.s.Plan(tc.in)
+			require.NoError(t, err)
+			tl := simulate(t, p, Model{Fails: fails})
+			require.Equal(t, DeploymentSucceeded, tl.Verdict)
+			st := &State{}
+			for _, r := range tl.Records {
+				require.NoError(t, st.Apply(r))
+			}
+			require.Equal(t, Failed, st.Units()[0].Status)
+			require.Equal(t, "in use", st.Units()[0].Failure.Message)
+		})
+	}
+}
+
 // Invariant 7, H4: a rollback takes traffic from the replacements only when the
 // originals have it.
 func TestBlueGreen_Rollback(t *testing.T) {

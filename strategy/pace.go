@@ -13,6 +13,9 @@ type Pace struct {
 	FailFirst bool `json:"failFirst,omitempty"`
 	// All needs every unit of the stage to succeed.
 	All bool `json:"all,omitempty"`
+	// Cleanup lets the deployment succeed whatever becomes of the stage: it only
+	// tidies up. What failed is listed.
+	Cleanup bool `json:"cleanup,omitempty"`
 	// LostBudget is how many units may be lost without counting as failed. Each that
 	// is takes one off the minimum.
 	LostBudget int `json:"lostBudget,omitempty"`
@@ -22,6 +25,8 @@ type Pace struct {
 func (p Pace) String() string {
 	s := fmt.Sprintf("at most %d at once", p.Limit)
 	switch {
+	case p.Cleanup:
+		return s + ", failures are only listed"
 	case p.All:
 		return s + ", all must succeed"
 	case p.StageMin > 0:
@@ -70,6 +75,8 @@ func (p Pace) Holds(c Counts) bool {
 	spare := min(c.Healthy+coming-p.minimum(c), c.StageHealthy+coming-p.StageMin)
 	failed := c.StageFailed - min(c.StageLost, p.LostBudget)
 	switch {
+	case p.Cleanup:
+		return true
 	case spare < 0, spare == 0 && c.PendingHealthy > 0:
 		return false
 	case p.All && failed > 0:
@@ -83,4 +90,4 @@ func (p Pace) Holds(c Counts) bool {
 
 // Met reports whether a stage with nothing pending and nothing in progress has
 // succeeded: it holds, and one unit succeeded at least.
-func (p Pace) Met(c Counts) bool { return c.Succeeded > 0 && p.Holds(c) }
+func (p Pace) Met(c Counts) bool { return p.Cleanup || c.Succeeded > 0 && p.Holds(c) }

@@ -120,7 +120,7 @@ func (s ECS) Plan(in Input) (Plan, error) {
 	p.Stages = append([]Stage{install}, s.Shift.stages(one, lifecycle.BeforeAllowTraffic, lifecycle.AfterAllowTraffic)...)
 	p.Stages[len(p.Stages)-1].Hold = s.Termination.hold(TerminationWait)
 	p.Stages = append(p.Stages, Stage{Name: "original: retire", Walk: lifecycle.Original, Role: lifecycle.OriginalRole,
-		Units: blue, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: 1, All: true}})
+		Units: blue, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: 1, Cleanup: true}})
 	return in.done(p)
 }
 
@@ -129,7 +129,7 @@ func (s ECS) back(p Plan, green []string) Plan {
 	p.Stages = []Stage{allTraffic(p)}
 	if len(green) > 0 {
 		p.Stages = append(p.Stages, Stage{Name: "replacement: retire", Walk: lifecycle.RollbackReplacement, Role: lifecycle.ReplacementRole,
-			Units: green, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: 1, All: true}, Fresh: true})
+			Units: green, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: 1, Cleanup: true}, Fresh: true})
 	}
 	return p
 }
