@@ -18,9 +18,10 @@
 // # Words
 //
 // A unit is the smallest thing a deployment changes: a host, a task set, a version
-// behind an alias. A step is one lifecycle event on one unit. A stage is a list of units that go through the same
-// events at one pace, and a plan is the ordered stages. A record is one line of
-// the journal. Everything else is called what AWS calls it.
+// behind an alias. A step is one lifecycle event on one unit. A stage is a list of
+// units that go through the same events at one pace, and a plan is the ordered
+// stages. A record is one line of the journal. Everything else is called what AWS
+// calls it.
 //
 // # The calls
 //
@@ -29,7 +30,8 @@
 // deployment failed is a result and no error. [Deployment.Resume] goes on with a
 // deployment whose process has died or whose context was cancelled.
 // [Deployment.Stop] ends one, [Deployment.Continue] ends the hold that one is in.
-// Deployment.Observe sees every record, and Deployment.Watch the alarms that stop it.
+// Deployment.Observe sees every record, Deployment.Watch the alarms that stop it,
+// and each [Gate] is asked before a stage is entered.
 //
 // # Where things are
 //
