@@ -140,7 +140,9 @@ func TestHostileInputsAreCheap(t *testing.T) {
 			}
 			t.Logf("%d bytes: %v, %d KiB", len(data), best, size>>10)
 			require.Less(t, best, limit)
-			require.Less(t, size, uint64(64<<20))
+			if !raceEnabled { // the detector allocates, too
+				require.Less(t, size, uint64(64<<20))
+			}
 		})
 	}
 }
