@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,18 +34,25 @@ func (w *work) check(ctx context.Context, r *release, m revision.Manifest) error
 	return w.checkInstall(ctx, r, archive, m)
 }
 
-// checkNew looks up whom the new revision's scripts run as.
+// checkNew looks up whom the new revision's scripts run as. Where an event may not
+// come, what is wrong with its accounts is a warning, but under Strict.
 func (w *work) checkNew(r *release, archive string) error {
+	root, err := os.OpenRoot(archive)
+	if err != nil {
+		return w.fail(lifecycle.TargetFailed, "the fetched revision cannot be opened: %w", err)
+	}
+	defer root.Close()
 	var earlier []appspec.Script
 	for _, event := range lifecycle.Server.Scriptable() {
 		if event == lifecycle.ApplicationStop {
 			continue // runs when this revision is replaced, and is looked up then
 		}
+		certain := w.job.Strict || slices.Contains(sure, event)
 		for _, s := range r.Spec.Scripts(event) {
 			err := usable(s, archive, w.dir)
 			switch {
 			case err == nil:
-			case !slices.Contains(sure, event) || mentioned(archive, earlier, s):
+			case !certain || s.RunAs != nil && mentioned(root.FS(), earlier, *s.RunAs):
 				w.warn(lifecycle.RunAsInvalid, "%s: %v", event, scriptError(lifecycle.Step{}, s, err))
 			default:
 				return scriptError(w.step, s, err)
@@ -55,21 +63,16 @@ func (w *work) checkNew(r *release, archive string) error {
 	return nil
 }
 
-// mentioned reports whether a script that runs earlier names the account that s
-// needs. Such a script may well create it, so it is too early to say that the
-// account is missing.
-func mentioned(archive string, earlier []appspec.Script, s appspec.Script) bool {
-	if s.RunAs == nil || *s.RunAs == "" {
+// mentioned reports whether a script that runs earlier mentions what a later one
+// needs: an account, a file. Such a script may well create it, so it is too early
+// to say that it is missing.
+func mentioned(fsys fs.FS, earlier []appspec.Script, what string) bool {
+	if what == "" {
 		return false
 	}
-	root, err := os.OpenRoot(archive)
-	if err != nil {
-		return false
-	}
-	defer root.Close()
 	for _, e := range earlier {
-		text, err := root.ReadFile(filepath.FromSlash(inside(e.Location)))
-		if err == nil && bytes.Contains(text, []byte(*s.RunAs)) {
+		text, err := fs.ReadFile(fsys, inside(e.Location))
+		if err == nil && bytes.Contains(text, []byte(what)) {
 			return true
 		}
 	}

@@ -5,9 +5,12 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cutover-deploy/cutover/revision"
@@ -136,6 +139,80 @@ func (r *oracleRun) lookIn(d oracleDeploy, got *gotDeploy) {
 	}
 	was, is := m.Find(rel.AppSpec), now.Manifest.Find(rel.AppSpec)
 	got.specEdited = is == nil || was != nil && was.Digest != is.Digest
+}
+
+// repeats reports whether the deployment has an event more than once.
+func (x *comparison) repeats(event string) bool {
+	n := 0
+	for _, e := range x.d.Events {
+		if e == event {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// retained reports whether existing files stay in this deployment.
+func (x *comparison) retained() bool {
+	text := x.specText(x.n)
+	return strings.Contains(text, "RETAIN") || strings.EqualFold(x.d.FileExists, "RETAIN") && !strings.Contains(text, "file_exists_behavior")
+}
+
+// wroteThroughLink reports whether a link was there before, and the agent has left
+// it there and written elsewhere, or we have not.
+func (x *comparison) wroteThroughLink() bool {
+	return slices.ContainsFunc(x.got.before, func(e treeEntry) bool {
+		if e.Type != "symlink" || !inTree(x.want.Tree, e) {
+			return false
+		}
+		if inTree(x.got.Tree, e) { // kept
+			more, less := treeDiff(x.want.Tree, x.got.Tree)
+			return len(more) == 0 && len(less) == 1 && path.Base(e.Target) == path.Base(less[0].Path)
+		}
+		return slices.ContainsFunc(x.got.Tree, func(g treeEntry) bool { return g.Path == e.Path && g.Type == "file" })
+	})
+}
+
+// renamedSpec reports whether an earlier deployment of the group had another AppSpec.
+func (x *comparison) renamedSpec() bool {
+	return slices.ContainsFunc(x.c.Deployments[:x.n], func(d oracleDeploy) bool { return d.Group == x.d.Group && d.AppSpec != x.d.AppSpec })
+}
+
+// replacedByLink reports whether a link stands where a file was.
+func (x *comparison) replacedByLink() bool {
+	return slices.ContainsFunc(x.got.before, func(e treeEntry) bool {
+		return e.Type == "file" && slices.ContainsFunc(x.got.Tree, func(g treeEntry) bool { return g.Path == e.Path && g.Type == "symlink" })
+	})
+}
+
+// linkForDirectory reports whether a link stands where an earlier deployment had
+// made a directory.
+func (x *comparison) linkForDirectory() bool {
+	return slices.ContainsFunc(x.got.before, func(e treeEntry) bool {
+		return e.Type == "symlink" && slices.ContainsFunc(x.earlier, func(g *gotDeploy) bool {
+			return slices.ContainsFunc(g.Tree, func(o treeEntry) bool { return o.Path == e.Path && o.Type == "dir" })
+		})
+	})
+}
+
+func inTree(list []treeEntry, e treeEntry) bool {
+	return slices.ContainsFunc(list, func(o treeEntry) bool { return same(o, e) })
+}
+
+// linkedIn reports whether a link beside e leads to it.
+func linkedIn(list []treeEntry, e treeEntry) bool {
+	return slices.ContainsFunc(list, func(l treeEntry) bool {
+		return l.Type == "symlink" && path.Join(path.Dir(l.Path), l.Target) == e.Path
+	})
+}
+
+// withoutDangers is the mode of an archive's member without what is not taken over.
+func withoutDangers(e treeEntry) string {
+	mode, err := strconv.ParseUint(withoutSpecial(e.Mode), 8, 32)
+	if err != nil || e.Type != "file" {
+		return e.Mode
+	}
+	return fmt.Sprintf("%04o", mode&^0o002)
 }
 
 func same(a, b any) bool {

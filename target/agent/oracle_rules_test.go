@@ -43,9 +43,10 @@ var oracleRules = []oracleRule{
 		explains: []string{"error"},
 	},
 	{
-		reason: "a listed script that is missing or cannot be run is refused when the revision comes, also where its event does not come",
+		reason: "a script that every deployment comes to is refused when the revision comes if it is missing or cannot be run, also where its event is left out",
 		when: func(x *comparison) bool {
-			return x.want.Outcome == "succeeded" && x.refusedEarly() && x.hasCode(lifecycle.ScriptMissing, lifecycle.ScriptNotExecutable)
+			return x.want.Outcome == "succeeded" && x.refusedEarly() && x.hasProblem("ScriptMissing", "ScriptType", "ScriptCRLF", "ScriptUnreadable") &&
+				(!slices.Contains(x.want.Events, string(lifecycle.ValidateService)) || x.hasProblem("ScriptType"))
 		},
 		explains: everything, ends: true,
 	},
@@ -95,7 +96,8 @@ var oracleRules = []oracleRule{
 	{
 		reason: "the usual names of an AppSpec count for every event, not only for Install",
 		when: func(x *comparison) bool {
-			return x.want.Error != nil && x.want.Error.Kind == "appspec_missing" && x.got.Outcome == "succeeded" && x.n == 0
+			return x.want.Error != nil && x.want.Error.Kind == "appspec_missing" && x.got.Outcome == "succeeded" &&
+				(x.n == 0 || !slices.Contains(olderEvents, deref(x.want.FailedEvent)))
 		},
 		explains: everything, ends: true,
 	},
@@ -137,11 +139,10 @@ var oracleRules = []oracleRule{
 		explains: early, ends: true,
 	},
 	{
-		reason: "owners and set-id bits of archive members do not count: a revision is content, and who owns it is said in permissions",
+		reason: "owners, set-id bits and world-writable modes of archive members do not count: a revision is content, and the rest is said in permissions",
 		when: func(x *comparison) bool {
 			return x.d.Type != "directory" && onlyTree(x.want.Tree, x.got.Tree, func(w, g treeEntry) bool {
-				w.Owner, w.Group, w.Mode = g.Owner, g.Group, withoutSpecial(w.Mode)
-				g.Mode = withoutSpecial(g.Mode)
+				w.Owner, w.Group, w.Mode = g.Owner, g.Group, withoutDangers(w)
 				return same(w, g)
 			})
 		},
@@ -219,7 +220,119 @@ var oracleRules = []oracleRule{
 	{
 		reason: "a revision that is downloaded twice in one deployment is simply there",
 		when: func(x *comparison) bool {
-			return strings.Count(" "+strings.Join(x.d.Events, " ")+" ", " DownloadBundle ") > 1 || x.reused()
+			return x.repeats("DownloadBundle") || x.reused()
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "a directory is not replaced by a file, nor does the file land in it",
+		when: func(x *comparison) bool {
+			return x.want.Outcome == "succeeded" && x.refusedEarly() && x.overwrote() && x.hasProblem("DirectoryInTheWay")
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "a link at the path of a file is what is there, even if it leads nowhere: it is kept or replaced, never written through",
+		when: func(x *comparison) bool {
+			return x.want.Outcome == "succeeded" && (x.refusedEarly() && x.hasProblem("DestinationExists", "BadFileExists") || x.got.Outcome == "succeeded") &&
+				x.wroteThroughLink()
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "OVERWRITE replaces a foreign file also by a link",
+		when: func(x *comparison) bool {
+			return x.want.Error != nil && x.want.Error.Kind == "fs_error" && deref(x.want.FailedEvent) == "Install" && x.got.Outcome == "succeeded" &&
+				x.overwrote() && x.replacedByLink()
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "what lies behind a link that has taken the place of an installed directory is not removed",
+		when: func(x *comparison) bool {
+			more, less := treeDiff(x.want.Tree, x.got.Tree)
+			return len(more) > 0 && len(less) == 0 && x.linkForDirectory() &&
+				!slices.ContainsFunc(more, func(e treeEntry) bool { return !inTree(x.got.before, e) })
+		},
+		explains: []string{"tree"},
+	},
+	{
+		reason: "an AppSpec that lists a missing source or one path twice is refused, also where RETAIN would skip the file",
+		when: func(x *comparison) bool {
+			return x.want.Outcome == "succeeded" && x.refusedEarly() && x.hasProblem("SourceMissing", "DuplicateDestination") && x.retained()
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "no file-exists behaviour means the default",
+		when: func(x *comparison) bool {
+			return x.d.FileExists == "" && x.want.Error != nil && x.want.Error.Kind == "bad_file_exists_behavior" && x.got.Outcome == "failed" &&
+				x.hasProblem("DestinationExists", "DirectoryInTheWay") && same(x.got.before, x.got.Tree)
+		},
+		explains: early, ends: true,
+	},
+	{
+		reason: "a program that this machine cannot run is not given to the shell",
+		when: func(x *comparison) bool {
+			return x.want.Error != nil && x.want.Error.Kind == "script_exit" && x.hasCode(lifecycle.ScriptNotExecutable) &&
+				deref(x.want.FailedEvent) == x.got.report.Failed && deref(x.want.Error.Script) == deref(x.got.Error.Script)
+		},
+		explains: []string{"error", "exit_status", "diag_log", "script_log"},
+	},
+	{
+		reason: "0644 means octal 644 with and without quotes, and other notations of numbers are no modes",
+		when: func(x *comparison) bool {
+			if !oddMode.MatchString(x.specText(x.n)) {
+				return false
+			}
+			if x.want.Outcome == "succeeded" && x.got.Outcome == "succeeded" {
+				return onlyTree(x.want.Tree, x.got.Tree, func(w, g treeEntry) bool { w.Mode = g.Mode; return same(w, g) })
+			}
+			return x.want.Outcome == "succeeded" && x.refusedEarly() && x.hasProblem("Mode") ||
+				x.want.Error != nil && x.want.Error.Kind == "appspec_invalid" && x.got.Outcome == "succeeded"
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "set-id bits that permissions ask for stay when they set an owner, too",
+		when: func(x *comparison) bool {
+			return onlyTree(x.want.Tree, x.got.Tree, func(w, g treeEntry) bool {
+				special := g.Type == "file" && w.Mode == withoutSpecial(g.Mode) && w.Mode != g.Mode
+				w.Mode = g.Mode
+				return special && same(w, g)
+			})
+		},
+		explains: []string{"tree"},
+	},
+	{
+		reason: "permissions are not applied through links",
+		when: func(x *comparison) bool {
+			return onlyTree(x.want.Tree, x.got.Tree, func(w, g treeEntry) bool {
+				linked := linkedIn(x.want.Tree, w)
+				w.Mode, w.Owner, w.Group = g.Mode, g.Owner, g.Group
+				return linked && same(w, g)
+			})
+		},
+		explains: []string{"tree"},
+	},
+	{
+		reason: "the scripts of the installed revision are those of the AppSpec that it was deployed with",
+		when: func(x *comparison) bool {
+			return x.renamedSpec() && x.want.Outcome == "succeeded" && x.got.Outcome == "succeeded"
+		},
+		explains: []string{"script_log", "trace"},
+	},
+	{
+		reason: "the AppSpec of the installed revision is found, whatever the new deployment's is called",
+		when: func(x *comparison) bool {
+			return x.renamedSpec() && x.want.Error != nil && strings.HasPrefix(x.want.Error.Kind, "appspec_") && slices.Contains(olderEvents, deref(x.want.FailedEvent))
+		},
+		explains: everything, ends: true,
+	},
+	{
+		reason: "a directory that a destination only passes through on its way to a .. is not made, so nothing is in its way",
+		when: func(x *comparison) bool {
+			return x.want.Error != nil && x.want.Error.Kind == "fs_error" && deref(x.want.FailedEvent) == "Install" && x.upwards() && x.got.Outcome == "succeeded"
 		},
 		explains: everything, ends: true,
 	},
@@ -246,6 +359,9 @@ var oracleRules = []oracleRule{
 
 // inFolder finds the folder of a revision where it is the end of a path.
 var inFolder = regexp.MustCompile(`\{\{ROOT\}\}/agent/[^/ ]+/[^/ ]+/deployment-archive([^/])`)
+
+// oddMode finds a mode that is not written as the agent reads it.
+var oddMode = regexp.MustCompile(`mode:\s*0[0-9a-zA-Z_]+\s`)
 
 // hostile are the reasons to refuse an archive that the agent unpacks.
 var hostile = []string{"MemberPath", "LinkEscapes", "MemberName", "MemberType", "DuplicateMember", "ZipAmbiguous", "ZipUnsupported",

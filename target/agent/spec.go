@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"path"
 	"runtime"
 
 	"github.com/cutover-deploy/cutover/appspec"
@@ -46,7 +47,7 @@ func readSpec(dir string, job *target.Job) (string, *appspec.Spec, []lifecycle.N
 		return "", nil, notes, invalid("", err)
 	}
 	problems := spec.CheckBundle(name, root.FS(), opt)
-	tolerate(spec, problems)
+	tolerate(root.FS(), spec, problems, job.Strict)
 	notes = append(notes, problemNotes(warningsOf(problems))...)
 	return name, spec, notes, bundleError(spec, problems)
 }
@@ -75,17 +76,43 @@ func problemNotes(problems []*appspec.Problem) []lifecycle.Note {
 	return notes
 }
 
-// tolerate makes a warning of what a script may put right before Install comes to
-// it: BeforeInstall may make the files that are missing.
-func tolerate(spec *appspec.Spec, problems []*appspec.Problem) {
-	if len(spec.Scripts(lifecycle.BeforeInstall)) == 0 {
+// tolerate makes warnings of problems that may never matter: CodeDeploy's agent
+// deploys such a revision. BeforeInstall may make the files that are missing, and
+// a script may be listed for an event that does not come, or be made by another
+// one. Under Strict nothing is tolerated.
+func tolerate(fsys fs.FS, spec *appspec.Spec, problems []*appspec.Problem, strict bool) {
+	if strict {
 		return
 	}
 	for _, p := range problems {
-		if p.Code == appspec.ErrSourceMissing {
-			p.Severity = appspec.Warning
+		switch p.Code {
+		case appspec.ErrSourceMissing:
+			if len(spec.Scripts(lifecycle.BeforeInstall)) > 0 {
+				p.Severity = appspec.Warning
+			}
+		case appspec.ErrScriptMissing, appspec.ErrScriptType, appspec.ErrScriptCRLF, appspec.ErrScriptUnreadable:
+			if !needed(fsys, spec, scriptAt(spec, p), p.Code == appspec.ErrScriptMissing) {
+				p.Severity = appspec.Warning
+			}
 		}
 	}
+}
+
+// needed reports whether every deployment of the revision is sure to come to a
+// script, as it is now. One that is missing, and that an earlier script mentions,
+// may be there by then.
+func needed(fsys fs.FS, spec *appspec.Spec, location string, missing bool) bool {
+	name := inside(location)
+	var earlier []appspec.Script
+	for _, event := range sure {
+		for _, s := range spec.Scripts(event) {
+			if inside(s.Location) == name {
+				return !missing || !mentioned(fsys, earlier, path.Base(name))
+			}
+			earlier = append(earlier, s)
+		}
+	}
+	return location == ""
 }
 
 func warningsOf(problems []*appspec.Problem) []*appspec.Problem {

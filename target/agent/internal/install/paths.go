@@ -109,7 +109,7 @@ func (p *planner) follow(text string) (real string, missing []string, prob *Prob
 			base = b
 		}
 	}
-	real, links := base, 0
+	real, links, link, after := base, 0, "", -1 // the last link, and how many parts follow it
 	todo := components(text[len(base):])
 	for len(todo) > 0 {
 		name := todo[0]
@@ -124,12 +124,21 @@ func (p *planner) follow(text string) (real string, missing []string, prob *Prob
 		case kindDir:
 			real = next
 		case kindNone:
+			if len(todo) >= after && link != "" {
+				real, missing, prob = p.inGround(text, real, append([]string{name}, todo...))
+				if prob == nil {
+					prob = &Problem{Code: NotDirectory, Path: link, Text: fmt.Sprintf(
+						"a directory is needed at %s, where there is a link to nothing; make its target, or remove it", link)}
+				}
+				return real, missing, prob
+			}
 			return p.inGround(text, real, append([]string{name}, todo...))
 		case kindLink:
 			if links++; links > maxLinks {
 				return "", nil, &Problem{Code: DestinationEscapes, Path: text, Text: "destination " + text + ": too many links at " + next}
 			}
 			target := p.readlink(next)
+			link, after = next, len(todo)
 			if filepath.IsAbs(target) {
 				real = filepath.VolumeName(target) + string(filepath.Separator)
 			}
