@@ -331,3 +331,41 @@ func TestC9_LostReply(t *testing.T) {
 		require.Len(t, f.Done(), 16, "nothing was done twice")
 	})
 }
+
+// C16, C17: a unit that comes while the deployment runs gets the revision too; one
+// that goes is lost, and counts against the budget for that.
+func TestC16_UnitsJoinAndLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := fake.NewFleet(3)
+		f.On(fake.Match{}, fake.Delay(time.Second))
+		d := deployment(t, f, "one")
+		d.LostBudget = 1
+		time.AfterFunc(3*time.Second, func() {
+			f.SetUnits(lifecycle.Unit{ID: "host-1"}, lifecycle.Unit{ID: "host-2"}, lifecycle.Unit{ID: "host-4"})
+		})
+		res := run(t, d)
+		require.Equal(t, strategy.DeploymentSucceeded, res.Status)
+		require.Len(t, res.Units, 4)
+		require.Equal(t, "host-4", res.Units[3].Unit)
+		require.Equal(t, strategy.Succeeded, res.Units[3].Status)
+		require.Equal(t, res.Revision.Digest, f.Revision("host-4"))
+		require.Equal(t, lifecycle.UnitLost, res.Units[2].Failure.Code)
+	})
+}
+
+// A unit that joins a deployment that fails gets nothing.
+func TestC16_NobodyJoinsAFailure(t *testing.T) {
+	f := fake.NewFleet(2)
+	f.On(fake.Match{Event: lifecycle.ValidateService}, fake.Fail(lifecycle.ScriptFailed))
+	d := deployment(t, f, "one")
+	d.Observe = func(r lifecycle.Record) {
+		if r.Kind == lifecycle.Started {
+			f.SetUnits(lifecycle.Unit{ID: "host-1"}, lifecycle.Unit{ID: "host-2"}, lifecycle.Unit{ID: "host-3"})
+		}
+	}
+	res := run(t, d)
+	require.Equal(t, strategy.DeploymentFailed, res.Status)
+	for _, s := range f.Done() {
+		require.NotEqual(t, "host-3", s.Unit)
+	}
+}

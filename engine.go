@@ -35,6 +35,7 @@ type runner struct {
 	done     chan struct{}
 	latch    *rollback.Latch // nil: no alarms are watched
 	gates    gatekeeper
+	joined   bool // units that came meanwhile have been looked for
 }
 
 // command is something that somebody asks of a running deployment.
@@ -70,11 +71,14 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 	if r.latch != nil {
 		others.Go(func() { r.poll(stepCtx, p) })
 	}
-	r.pending = r.pending[:0]
+	r.pending, r.joined = r.pending[:0], false
 
 	start, again := st.Running(), true
 	for {
 		r.now = time.Now().UTC()
+		if err := r.join(ctx, st); err != nil {
+			return err
+		}
 		dec := strategy.Next(st, r.now)
 		if question := r.gates.hold(&dec, len(r.d.Gates) > 0, r.now); question {
 			q := Question{Plan: st.Plan(), Stage: st.Stage(), Now: r.now}
@@ -109,6 +113,35 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 			return err
 		}
 	}
+}
+
+// join looks, once, for units that came while the deployment ran. They get the
+// revision too, so that a group does not end with two.
+func (r *runner) join(ctx context.Context, st *strategy.State) error {
+	if r.joined || !st.Joins() {
+		return nil
+	}
+	r.joined = true
+	units, err := r.d.Target.Units(ctx)
+	if err != nil {
+		return r.add(st, noted(lifecycle.Step{}, lifecycle.Note{Code: lifecycle.TargetFailed,
+			Text: "it is not known whether units have joined meanwhile: " + err.Error()}))
+	}
+	var news []lifecycle.Unit
+	for _, u := range units {
+		if u.Lost == "" && !st.Knows(u.ID) {
+			u.Healthy, u.Revision = false, ""
+			news = append(news, u)
+		}
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	data, err := json.Marshal(news)
+	if err != nil {
+		return fmt.Errorf("writing the units that joined: %w", err)
+	}
+	return r.add(st, lifecycle.Record{Kind: lifecycle.Joined, Data: data})
 }
 
 var errAbandoned = errors.New("the deployment was abandoned")

@@ -88,6 +88,7 @@ const (
 	StageOpen Kind = "stage"    // Step.Stage is entered
 	Started   Kind = "started"  // Step is about to be done, or done again after a crash
 	Ended     Kind = "ended"    // Step was done; Failure is nil on success
+	Joined    Kind = "joined"   // Data: units that came meanwhile, as a list of [Unit]
 	Noted     Kind = "noted"    // Data: a [Note] about Step
 	Skipped   Kind = "skipped"  // Step.Unit is not deployed to; Failure says why
 	Stopped   Kind = "stopped"  // somebody asked to stop; Data: a [Note]

@@ -182,6 +182,8 @@ func (s *State) take(r lifecycle.Record) error {
 		return s.applyPlanned(r)
 	case lifecycle.StageOpen:
 		return s.applyStage(r)
+	case lifecycle.Joined:
+		return s.applyJoined(r)
 	case lifecycle.Skipped:
 		return s.applySkipped(r)
 	case lifecycle.Stopped:
@@ -217,6 +219,48 @@ func (s *State) applyPlanned(r lifecycle.Record) error {
 		}
 	}
 	return nil
+}
+
+// applyJoined adds units that came meanwhile, in a stage of their own at the end. It
+// is like the plan's last stage: they get what the others got.
+func (s *State) applyJoined(r lifecycle.Record) error {
+	var units []lifecycle.Unit
+	if err := json.Unmarshal(r.Data, &units); err != nil || len(units) == 0 {
+		return fmt.Errorf("the units cannot be read (%v)", err)
+	}
+	if s.stage < len(s.plan.Stages) || s.plan.Stages[0].Role != "" {
+		return fmt.Errorf("units join an in-place deployment, after its last stage")
+	}
+	p := s.plan
+	last := p.Stages[len(p.Stages)-1]
+	last.Name, last.Zone, last.Pace.StageMin, last.Hold, last.Units = "joined", "", 0, Hold{}, nil
+	for _, u := range units {
+		last.Units = append(last.Units, u.ID)
+	}
+	p.Units = append(slices.Clip(p.Units), units...)
+	p.Stages = append(slices.Clip(p.Stages), last)
+	if err := p.check(); err != nil {
+		return err
+	}
+	s.plan = p
+	for _, u := range units {
+		s.index[u.ID] = len(s.units)
+		s.units = append(s.units, unit{Unit: Unit{Unit: u, Status: Pending}, serving: u.Healthy})
+	}
+	return nil
+}
+
+// Joins reports whether units that have come meanwhile may join now: an in-place
+// deployment that goes forward has done all its stages.
+func (s *State) Joins() bool {
+	return s.index != nil && s.finished == nil && s.stop == nil && s.plan.RollbackOf == "" &&
+		s.stage >= len(s.plan.Stages) && s.plan.Stages[0].Role == ""
+}
+
+// Knows reports whether the plan lists the unit.
+func (s *State) Knows(unit string) bool {
+	_, ok := s.index[unit]
+	return ok
 }
 
 func (s *State) applyStage(r lifecycle.Record) error {
