@@ -89,42 +89,49 @@ var resourceWords = []struct {
 
 // resourcePlatform tells the platform of a list of resources.
 func resourcePlatform(n *yaml.Node) lifecycle.Platform {
-	var types, keys []string
-	gather(n, 0, &types, &keys)
-	for _, t := range types {
-		if pl := typePlatform(t); pl != "" {
-			return pl
-		}
+	byKey := lifecycle.Platform("")
+	byType := searchResources(n, 0, &byKey)
+	if byType != "" {
+		return byType
 	}
-	for _, k := range keys {
-		for _, r := range resourceWords {
-			for _, w := range r.words {
-				if strings.ToLower(k) == w {
-					return r.platform
+	return byKey
+}
+
+// searchResources looks for types, as deep as they stand when all is well formed,
+// and notes on the way what the keys tell.
+func searchResources(n *yaml.Node, depth int, byKey *lifecycle.Platform) lifecycle.Platform {
+	n = deref(n)
+	if depth > 5 {
+		return ""
+	}
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			if strings.EqualFold(c.Value, "Type") {
+				if pl := typePlatform(deref(n.Content[i+1]).Value); pl != "" {
+					return pl
 				}
 			}
+			if *byKey == "" {
+				*byKey = keyPlatform(c.Value)
+			}
+			continue
+		}
+		if pl := searchResources(c, depth+1, byKey); pl != "" {
+			return pl
 		}
 	}
 	return ""
 }
 
-// gather collects the types and the keys of resources, as deep as they go when
-// they are well formed.
-func gather(n *yaml.Node, depth int, types, keys *[]string) {
-	n = deref(n)
-	if depth > 5 {
-		return
-	}
-	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			*keys = append(*keys, c.Value)
-			if strings.EqualFold(c.Value, "Type") {
-				*types = append(*types, deref(n.Content[i+1]).Value)
+func keyPlatform(key string) lifecycle.Platform {
+	for _, r := range resourceWords {
+		for _, w := range r.words {
+			if strings.EqualFold(key, w) {
+				return r.platform
 			}
-			continue
 		}
-		gather(c, depth+1, types, keys)
 	}
+	return ""
 }
 
 // The types of resources.
@@ -135,10 +142,16 @@ const (
 
 // typePlatform tells the platform that a type means, also if it is misspelt.
 func typePlatform(t string) lifecycle.Platform {
-	switch near := nearest(t, []string{typeECS, typeLambda}); {
-	case t == typeECS, near == typeECS:
+	switch t {
+	case typeECS:
 		return lifecycle.ECS
-	case t == typeLambda, near == typeLambda, t == "AWS::Serverless::Function":
+	case typeLambda, "AWS::Serverless::Function":
+		return lifecycle.Lambda
+	}
+	switch nearest(t, []string{typeECS, typeLambda}) {
+	case typeECS:
+		return lifecycle.ECS
+	case typeLambda:
 		return lifecycle.Lambda
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -46,7 +47,8 @@ func (p *parser) service(n *yaml.Node) *Service {
 func (p *parser) taskDefinition(owner, n *yaml.Node) string {
 	const want = "the ARN of a task definition, or its family, with or without :revision"
 	text, ok := p.required(owner, n, want)
-	if ok && !reTaskDefinition.MatchString(text) {
+	family, revision, _ := strings.Cut(text, ":")
+	if short := simple(family, false) && simple(revision, true); ok && !short && !reTaskDefinition.MatchString(text) {
 		pr := p.err(ErrTaskDefinition, n, "not the name of a task definition").found(text).allowed(want)
 		if reLatest.MatchString(text) {
 			pr.hint("a revision is a number; leave it out for the newest")
@@ -110,7 +112,7 @@ func (p *parser) platformVersion(n *yaml.Node) string {
 	case !ok:
 	case text == "":
 		p.warn(ErrEnum, n, "blank").allowed(want).hint("leave the key out for LATEST")
-	case !rePlatform.MatchString(text):
+	case text != "LATEST" && !rePlatform.MatchString(text):
 		pr := p.err(ErrEnum, n, "not a platform version").allowed(want)
 		pr.Found = describe(n)
 		pr.nearest(nearest(text, []string{"LATEST"}))
@@ -148,8 +150,10 @@ func (p *parser) vpc(n *yaml.Node) *Network {
 	var f [3]*yaml.Node
 	p.fields(n, vpcKeys, f[:])
 	out := &Network{}
-	p.at("Subnets", func() { out.Subnets = p.ids(n, f[0], "subnets", maxSubnets) })
-	p.at("SecurityGroups", func() { out.SecurityGroups = p.ids(n, f[1], "security groups", maxGroups) })
+	p.at("Subnets", func() { out.Subnets = p.ids(n, f[0], "a list of 1 to 16 subnets", "the id of a subnet", maxSubnets) })
+	p.at("SecurityGroups", func() {
+		out.SecurityGroups = p.ids(n, f[1], "a list of 1 to 5 security groups", "the id of a security group", maxGroups)
+	})
 	p.at("AssignPublicIp", func() {
 		const want = "ENABLED or DISABLED"
 		text, ok := p.required(n, f[2], want)
@@ -162,8 +166,7 @@ func (p *parser) vpc(n *yaml.Node) *Network {
 }
 
 // ids reads a list of names that must not be empty.
-func (p *parser) ids(owner, n *yaml.Node, what string, limit int) []string {
-	want := fmt.Sprintf("a list of 1 to %d %s", limit, what)
+func (p *parser) ids(owner, n *yaml.Node, want, item string, limit int) []string {
 	switch {
 	case isNull(n):
 		p.err(ErrMissingField, orElse(n, owner), "missing").allowed(want)
@@ -179,12 +182,12 @@ func (p *parser) ids(owner, n *yaml.Node, what string, limit int) []string {
 		}
 		return nil
 	case len(n.Content) == 0 || len(n.Content) > limit:
-		p.err(ErrNetwork, n, fmt.Sprintf("%d %s", len(n.Content), what)).allowed(want)
+		p.err(ErrNetwork, n, fmt.Sprintf("%d entries", len(n.Content))).allowed(want)
 	}
 	out := make([]string, 0, len(n.Content))
 	for i, m := range items(n) {
 		p.pushIndex(i)
-		text, _ := p.required(m, m, "the id of one of the "+what)
+		text, _ := p.required(m, m, item)
 		out = append(out, text)
 		p.pop()
 	}
@@ -223,13 +226,12 @@ func (p *parser) amount(n *yaml.Node, limit int) int {
 	if isNull(n) {
 		return 0
 	}
-	want := fmt.Sprintf("a whole number from 0 to %d", limit)
 	if n.Kind == yaml.ScalarNode {
 		if v, ok := decimal(strip(n.Value), limit); ok {
 			return v
 		}
 	}
-	pr := p.err(ErrCapacityProvider, n, "not an amount").allowed(want)
+	pr := p.err(ErrCapacityProvider, n, "not an amount").allowed(fmt.Sprintf("a whole number from 0 to %d", limit))
 	pr.Found = describe(n)
 	return 0
 }

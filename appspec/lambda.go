@@ -28,7 +28,7 @@ func (p *parser) function(n *yaml.Node) *Function {
 	})
 	p.at("Alias", func() {
 		out.Alias = p.matching(n, f[1], reAlias, ErrBadName, "not the name of an alias", "letters, digits, _ and -")
-		if reDigits.MatchString(out.Alias) {
+		if simple(out.Alias, true) || reDigits.MatchString(out.Alias) {
 			p.err(ErrBadName, f[1], "an alias cannot be a number").found(out.Alias).allowed("the name of an alias")
 		}
 	})
@@ -46,10 +46,25 @@ func (p *parser) function(n *yaml.Node) *Function {
 // matching reads a required property that has to match a pattern.
 func (p *parser) matching(owner, n *yaml.Node, is *regexp.Regexp, code Code, why, want string) string {
 	text, ok := p.required(owner, n, want)
-	if ok && !is.MatchString(text) {
+	if ok && !simple(text, is == reVersion) && !is.MatchString(text) {
 		p.err(code, n, why).found(text).allowed(want)
 	}
 	return text
+}
+
+// simple reports text that fits every pattern for names, or the one for versions,
+// without asking the pattern.
+func simple(text string, number bool) bool {
+	if text == "" || len(text) > 64 || number && (text[0] == '0' || len(text) > 18) {
+		return false
+	}
+	for i := range len(text) {
+		c := text[i]
+		if digit := c >= '0' && c <= '9'; !digit && (number || (c|0x20 < 'a' || c|0x20 > 'z') && c != '-' && c != '_') {
+			return false
+		}
+	}
+	return true
 }
 
 // functionVersion reads the number of a published version, as it is written.

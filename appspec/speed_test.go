@@ -32,7 +32,15 @@ func TestParseIsAsFastAsReading(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("SKIPPED comparing the speed of Parse with that of the YAML reader: it takes a plain run without -short and -race")
 	}
-	data := []byte(fullExample)
+	for name, text := range map[string]string{"server": fullExample, "ecs": ecsText(okService+"PlatformVersion: 1.4.0\n"+okNetwork+
+		"CapacityProviderStrategy:\n  - CapacityProvider: FARGATE\n    Base: 1\n    Weight: 2\n  - CapacityProvider: FARGATE_SPOT\n    Weight: 8\n",
+		"Hooks:\n  - BeforeInstall: check\n  - AfterInstall: check\n  - AfterAllowTestTraffic: check\n  - BeforeAllowTraffic: check\n  - AfterAllowTraffic: smoke\n"),
+		"lambda": lambdaText(okFunction, "Hooks:\n  - BeforeAllowTraffic: check\n  - AfterAllowTraffic: smoke\n")} {
+		t.Run(name, func(t *testing.T) { comparedWithReading(t, []byte(text)) })
+	}
+}
+
+func comparedWithReading(t *testing.T, data []byte) {
 	nodes := func() {
 		for range 20 {
 			var n yaml.Node

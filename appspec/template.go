@@ -27,6 +27,9 @@ func (p *parser) placeholder(n *yaml.Node, text string) {
 // unfilled is placeholder for ECS and Lambda, where two files of three are
 // templates, and where a word such as TASK_DEFINITION stands for itself nowhere.
 func (p *parser) unfilled(n *yaml.Node, text string) bool {
+	if !strings.ContainsAny(text, "{$<") && !shouted(text) {
+		return false // the common case, without patterns
+	}
 	m := rePlaceholder.FindString(text)
 	if m == "" {
 		m = reFillIn.FindString(text)
@@ -36,6 +39,20 @@ func (p *parser) unfilled(n *yaml.Node, text string) bool {
 	}
 	p.warn(ErrPlaceholder, n, "this looks like a template's variable, and is taken literally").found(m).
 		hint("fill in the template before it is deployed")
+	return true
+}
+
+// shouted reports text in brackets or in capitals, which may be one of the words
+// to fill in.
+func shouted(text string) bool {
+	if text == "" || text[0] == '[' || !strings.Contains(text, "_") {
+		return text != "" && text[0] == '['
+	}
+	for i := range len(text) {
+		if c := text[i]; c != '_' && (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
 	return true
 }
 
