@@ -22,6 +22,9 @@ type InPlace struct {
 	Waves [][]string
 	// WaveHold is the wait between two waves. Zero: none.
 	WaveHold Wait
+	// All needs every host to succeed, the last one too; the first failure ends it.
+	// Zero: CodeDeploy's rule, by which the minimum is enough.
+	All bool
 }
 
 // Zonal is CodeDeploy's zonal configuration.
@@ -65,6 +68,10 @@ func (s InPlace) Plan(in Input) (Plan, error) {
 	walk, why := lifecycle.InPlace, Rule{"no load balancer: no traffic events", "CodeDeploy: lifecycle event availability"}
 	if in.Balanced {
 		walk, why = lifecycle.InPlaceBalanced, Rule{"behind a load balancer: traffic is blocked first and allowed last", why.Source}
+	}
+	pace.All = s.All
+	if s.All {
+		rule.Text += ", and all must succeed"
 	}
 	p.Rules = []Rule{rule, why, {"order: unhealthy units, then unknown, old and current revision", "CodeDeploy: instance health"}}
 	fleet := Stage{Name: "fleet", Walk: walk, Units: p.order(in), Moves: moves(walk.Events()...), Pace: pace}
