@@ -6,5 +6,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Whoever starts a goroutine waits for it: none is left when the tests are over.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the test binary be a process that is killed. Otherwise: whoever
+// starts a goroutine waits for it, so none is left when the tests are over.
+func TestMain(m *testing.M) {
+	beKilled()
+	goleak.VerifyTestMain(m)
+}
