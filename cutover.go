@@ -75,7 +75,7 @@ type Deployment struct {
 	// their turn. Zero: DefaultParallel.
 	Parallel int
 
-	// Gates are asked before each stage. None: nothing is.
+	// Gates are asked before each stage, but those of a rollback. None: nothing is.
 	Gates []Gate
 	// Before, After and OnRollback run once per deployment, in this process: before
 	// the first unit is touched, after the last stage, and before a rollback touches

@@ -438,6 +438,7 @@ func (r *runner) conclude(ctx context.Context, st *strategy.State) (*Result, err
 		return res, nil
 	}
 	r.latch = nil // what the alarms say of the bad revision must not stop the way back
+	r.gates = gatekeeper{off: true}
 	back, err := r.load(ctx, out.Rollback)
 	switch {
 	case errors.Is(err, journal.ErrNotFound):

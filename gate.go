@@ -11,7 +11,8 @@ import (
 
 // Gate lets a deployment go on, or wait: a freeze window, an approval that lives in
 // another system, a budget. Gates are asked before each stage, in their order. A
-// stage that has been entered is not asked for again, also after a restart.
+// stage that has been entered is not asked for again, also after a restart. They
+// are not asked about a rollback: the way back is open always.
 type Gate interface {
 	// Ask says whether the stage may be entered now. It should return soon; when ctx
 	// is cancelled it must. An error counts as a closed gate: the question is asked
@@ -77,6 +78,7 @@ func ask(ctx context.Context, gates []Gate, q Question) Answer {
 
 // gatekeeper remembers what the gates said about the stage that is next.
 type gatekeeper struct {
+	off    bool // nobody is asked: it is a rollback
 	asking bool
 	open   bool
 	next   time.Time // do not ask before
@@ -88,7 +90,7 @@ type gatekeeper struct {
 func (g *gatekeeper) hold(d *strategy.Decision, gated bool, now time.Time) (question bool) {
 	enters := len(d.Note) == 1 && d.Note[0].Kind == lifecycle.StageOpen
 	switch {
-	case !gated || !enters:
+	case !gated || g.off || !enters:
 		return false
 	case g.open:
 		*g = gatekeeper{} // the next stage is asked for anew

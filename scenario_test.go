@@ -26,7 +26,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the traces in testdata/scenarios")
 
 // A scenario is a text: what there is, what happens when, then a line of dashes,
-// then the trace of all records and how it ended. See testdata/scenarios/README.
+// then the trace of all records and how it ended. See testdata/scenarios/README.md.
 // Read a trace that -update has written before it is committed: a trace that
 // records a bug is worse than none.
 func TestScenarios(t *testing.T) {

@@ -239,8 +239,12 @@ func (a *approval) Ask(_ context.Context, q Question) (Answer, error) {
 
 func (s *scene) gate(words []string) {
 	switch words[0] {
-	case "freeze": // for how long, from now on
-		s.d.Gates = append(s.d.Gates, Freeze{{time.Now(), time.Now().Add(s.duration(words[1]))}})
+	case "freeze": // for how long, and from when on
+		from := time.Now()
+		if len(words) > 2 {
+			from = from.Add(s.duration(words[2]))
+		}
+		s.d.Gates = append(s.d.Gates, Freeze{{from, from.Add(s.duration(words[1]))}})
 	case "approval": // its name, and before which stage
 		a := &approval{stage: strings.Join(words[2:], " ")}
 		s.approved[words[1]] = a

@@ -178,15 +178,7 @@ func (s *State) nextStopped() Decision {
 
 // unmet says why the stage failed, with the arithmetic and the first cause.
 func (s *State) unmet(p Pace) *lifecycle.Failure {
-	c := s.counts
-	f := &lifecycle.Failure{Code: lifecycle.HealthConstraints}
-	switch {
-	case c.Succeeded == 0 && p.Holds(c):
-		f.Message = fmt.Sprintf("no unit succeeded, %d failed", c.StageFailed)
-	default:
-		f.Message = fmt.Sprintf("%d of %d units are healthy and %d must be; %d failed, %d were not started",
-			c.Healthy, len(s.units), p.MinHealthy, c.StageFailed, c.PendingHealthy+c.PendingUnhealthy)
-	}
+	f := &lifecycle.Failure{Code: lifecycle.HealthConstraints, Message: p.unmet(s.counts)}
 	if s.first != nil {
 		f.Message += fmt.Sprintf("; first failure: %s on %s: %s", s.first.Step.Event, s.first.Step.Unit, s.first.Message)
 		f.Script = s.first.Script

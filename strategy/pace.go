@@ -91,3 +91,27 @@ func (p Pace) Holds(c Counts) bool {
 // Met reports whether a stage with nothing pending and nothing in progress has
 // succeeded: it holds, and one unit succeeded at least.
 func (p Pace) Met(c Counts) bool { return p.Cleanup || c.Succeeded > 0 && p.Holds(c) }
+
+// unmet says which of its rules a stage has broken, with the arithmetic.
+func (p Pace) unmet(c Counts) string {
+	left := c.PendingHealthy + c.PendingUnhealthy
+	failed := fmt.Sprintf("%d failed, %d were not started", c.StageFailed, left)
+	all := c.Healthy + c.InProgress + c.PendingUnhealthy + c.Failed
+	short := fmt.Sprintf("%d of %d units are healthy and %d must be", c.Healthy, all, p.minimum(c))
+	if c.StageHealthy-p.StageMin < c.Healthy-p.minimum(c) {
+		of := c.StageHealthy + c.InProgress + c.PendingUnhealthy + c.StageFailed
+		short = fmt.Sprintf("%d of %d units of the stage are healthy and %d must be", c.StageHealthy, of, p.StageMin)
+	}
+	switch {
+	case p.All:
+		return failed + ", and all must succeed"
+	case p.Holds(c):
+		return fmt.Sprintf("no unit succeeded, %d failed", c.StageFailed)
+	case min(c.Healthy-p.minimum(c), c.StageHealthy-p.StageMin) < 0:
+		return short + "; " + failed
+	case p.FailFirst:
+		return failed + ", and the first failure ends it"
+	default:
+		return short + ", so no other may be taken out of service; " + failed
+	}
+}
