@@ -96,6 +96,9 @@ func (p Pace) Met(c Counts) bool { return p.Cleanup || c.Succeeded > 0 && p.Hold
 func (p Pace) unmet(c Counts) string {
 	left := c.PendingHealthy + c.PendingUnhealthy
 	failed := fmt.Sprintf("%d failed, %d were not started", c.StageFailed, left)
+	if lost := c.Lost - c.StageLost; lost > 0 {
+		failed += fmt.Sprintf(", %d cannot be reached", lost)
+	}
 	all := c.Healthy + c.InProgress + c.PendingUnhealthy + c.Failed
 	short := fmt.Sprintf("%d of %d units are healthy and %d must be", c.Healthy, all, p.minimum(c))
 	if c.StageHealthy-p.StageMin < c.Healthy-p.minimum(c) {
