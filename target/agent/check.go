@@ -113,7 +113,9 @@ func (w *work) checkOld() error {
 // script runs before Install: scripts often clear the way, CodeDeploy's users are
 // told to do so.
 func (w *work) checkInstall(ctx context.Context, r *release, archive string, m revision.Manifest) error {
-	plan, err := install.NewPlan(ctx, w.request(r, archive, m))
+	request := w.request(r, archive, m)
+	request.Trial = true
+	plan, err := install.NewPlan(ctx, request)
 	switch {
 	case err == nil:
 		w.pass(plan.Notes)

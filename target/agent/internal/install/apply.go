@@ -12,6 +12,9 @@ import (
 
 // apply runs the transaction.
 func (p *Plan) apply(ctx context.Context) error {
+	if p.req.Trial {
+		return p.failure(errors.New("the plan was a trial; make another one to install"), nil)
+	}
 	if p.applied {
 		return p.failure(errors.New("the plan was applied before; make a new one"), nil)
 	}

@@ -238,3 +238,15 @@ func TestInstall_RootIsTheMachine(t *testing.T) {
 	w.deploy(files{"app/": ""}, func(r *Request) { r.Root = "/"; r.Spec = spec("app", w.root) })
 	require.Empty(t, w.tree())
 }
+
+func TestTrialPlanTellsTheSameAndIsNotApplied(t *testing.T) {
+	w := newWorld(t)
+	trial := func(r *Request) { r.Trial = true }
+	p, err := NewPlan(t.Context(), w.request(files{"app/a": "1", "app/d/b": "2"}, trial))
+	require.NoError(t, err)
+	require.Len(t, slices.Collect(p.Changes()), 4)
+	require.ErrorContains(t, p.Apply(t.Context()), "trial")
+	require.NoDirExists(t, w.path("srv"))
+	w.write("srv/a", "foreign")
+	w.refused(files{"app/a": "1"}, trial)
+}

@@ -355,6 +355,11 @@ func (p *planner) file(at string, e *revision.Entry, text, real string, f appspe
 
 // measure fills in what the bundle says of a file.
 func (p *planner) measure(n *node, e *revision.Entry) bool {
+	if p.req.Trial && e.Mode&(fs.ModeType&^fs.ModeSymlink) == 0 {
+		n.kind, n.size, n.mode, n.digest, n.link = kindOf(e.Mode), e.Size, e.Mode.Perm(), e.Digest, e.Link
+		n.mtime, n.uid, n.gid = e.ModTime.UnixNano(), -1, -1
+		return true
+	}
 	d := p.openSource(path.Dir(n.src))
 	if d == nil {
 		p.refuse(SourceChanged, n.src, n.pos, "%s: its directory is not in the unpacked revision; fetch the revision again", n.src)

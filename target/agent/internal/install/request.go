@@ -31,6 +31,11 @@ type Request struct {
 	Bundle   string
 	Manifest revision.Manifest
 
+	// Trial makes a plan that only tells whether the install is possible and is
+	// never applied. It believes the manifest of a bundle that was copied just now
+	// instead of looking at every file of it.
+	Trial bool
+
 	Spec *appspec.Spec
 	// FileExists is the deployment's option, in any case; the AppSpec's own
 	// setting wins. Empty: DISALLOW.
