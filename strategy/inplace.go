@@ -23,7 +23,8 @@ type InPlace struct {
 	// WaveHold is the wait between two waves. Zero: none.
 	WaveHold Wait
 	// All needs every host to succeed, the last one too; the first failure ends it.
-	// Zero: CodeDeploy's rule, by which the minimum is enough.
+	// A rollback brings back as many as it can. Zero: CodeDeploy's rule, by which the
+	// minimum is enough.
 	All bool
 }
 
@@ -69,8 +70,8 @@ func (s InPlace) Plan(in Input) (Plan, error) {
 	if in.Balanced {
 		walk, why = lifecycle.InPlaceBalanced, Rule{"behind a load balancer: traffic is blocked first and allowed last", why.Source}
 	}
-	pace.All = s.All
-	if s.All {
+	pace.All = s.All && in.RollbackOf == ""
+	if pace.All {
 		rule.Text += ", and all must succeed"
 	}
 	p.Rules = []Rule{rule, why, {"order: unhealthy units, then unknown, old and current revision", "CodeDeploy: instance health"}}
