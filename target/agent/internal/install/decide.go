@@ -233,9 +233,6 @@ func (p *planner) adjust(n *node) *op {
 	if p.ids.euid < 0 { // no owners here
 		uid, gid = -1, -1
 	}
-	if c.same && !n.fixed && !c.Fixed && c.Attrs == "" && len(n.raw) == 0 && n.uid < 0 {
-		return nil
-	}
 	old := meta{UID: c.now.UID, GID: c.now.GID, Mode: c.now.Mode}
 	now := meta{UID: uid, GID: gid, Mode: n.mode}
 	if len(n.raw) > 0 || c.Attrs != "" {
