@@ -40,7 +40,11 @@ func (r *Result) Err() error {
 		e.Failure = *r.Failure
 	}
 	if r.Rollback != nil {
-		e.Message += fmt.Sprintf("; rolled back by %s to %s: %s", r.Rollback.Deployment, r.Rollback.Revision, r.Rollback.Status)
+		to := r.Rollback.Revision.String()
+		if r.Rollback.Revision.Digest == "" {
+			to = "what served before"
+		}
+		e.Message += fmt.Sprintf("; rolled back by %s to %s: %s", r.Rollback.Deployment, to, r.Rollback.Status)
 	}
 	return e
 }

@@ -199,7 +199,7 @@ func (s *scene) journal() journal.Journal {
 	}}
 }
 
-// call gives something random the name that traces show.
+// call gives something random the name that traces show. The lock is held.
 func (s *scene) call(random, name string) {
 	if random == "" {
 		return
@@ -208,7 +208,10 @@ func (s *scene) call(random, name string) {
 	s.names = strings.NewReplacer(s.known...)
 }
 
+// source makes a revision once. It is called while a deployment runs, too.
 func (s *scene) source(name string) revision.Source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.revs[name] == nil {
 		s.revs[name] = rev(s.t, name)
 		b, err := s.revs[name].Open(s.t.Context(), s.t.TempDir())

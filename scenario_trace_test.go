@@ -82,7 +82,11 @@ func (s *scene) text(r lifecycle.Record) string {
 		if plan.RollbackOf != "" {
 			s.call(plan.Deployment, plan.RollbackOf+"-back")
 		}
-		add("%s of %s, %s", plan.Deployment, plan.Revision, plan.Strategy)
+		what := plan.Revision.String()
+		if plan.Revision.Digest == "" {
+			what = "what served before"
+		}
+		add("%s of %s, %s", plan.Deployment, what, plan.Strategy)
 	case lifecycle.StageOpen:
 		stage := plan.Stages[r.Step.Stage]
 		add("%d %s: %d units, %s", r.Step.Stage, stage.Name, len(stage.Units), stage.Pace)
@@ -127,6 +131,9 @@ func (s *scene) report(d *Deployment, res *Result, err error) string {
 		fmt.Fprintf(&b, "refused: %s\n", s.names.Replace(err.Error()))
 	}
 	for ; res != nil; res = res.Rollback {
+		if err := res.Err(); err != nil && res.Rollback != nil {
+			fmt.Fprintf(&b, "error: %s\n", s.names.Replace(err.Error()))
+		}
 		fmt.Fprintf(&b, "%s: %s", s.names.Replace(res.Deployment), res.Status)
 		if res.Failure != nil {
 			fmt.Fprintf(&b, ", %s: %s", res.Failure.Code, s.names.Replace(res.Failure.Message))
