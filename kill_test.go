@@ -165,6 +165,28 @@ func child(t *testing.T, name, dir, when string, n int) (killed bool, e outcome)
 	return false, e
 }
 
+// intentFirst checks invariant 12: what was done was written down before.
+func intentFirst(t *testing.T, dir string) {
+	t.Helper()
+	group := (&journal.File{Dir: filepath.Join(dir, "journal")}).Reader("web")
+	ids, err := group.Deployments(t.Context())
+	require.NoError(t, err)
+	started := map[string]bool{}
+	for _, id := range ids {
+		for r, err := range group.Records(t.Context(), id, 1) {
+			require.NoError(t, err)
+			if r.Kind == lifecycle.Started {
+				started[r.Step.Key()] = true
+			}
+		}
+	}
+	effects, err := readEffects(dir)
+	require.NoError(t, err)
+	for _, e := range effects {
+		require.True(t, started[e.Step.Key()], "%s was done and not written down", e.Step)
+	}
+}
+
 // killDir makes the directory of one trial, with its past. It is in memory where that
 // is possible: a process that dies loses nothing there, and syncing is quick.
 func killDir(t *testing.T, from string) string {
@@ -214,6 +236,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 						break
 					}
 					deaths++
+					intentFirst(t, dir)
 					killed, got := child(t, name, dir, "never", 0)
 					require.False(t, killed)
 					require.Equal(t, relocated(want, whole), relocated(got, dir), "killed %s write %d", when, n)
