@@ -54,7 +54,6 @@ type sim struct {
 	index   map[string]*place
 	done    map[string]*lifecycle.Failure // outcome of every step that had its effect
 	effects map[string]int
-	good    *revision.Revision
 	trace   uint64
 	crashes float64
 	verbose func(string, ...any)

@@ -1,0 +1,91 @@
+package cutover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// failure is an error in the form that is recorded; nil for nil.
+func failure(err error) *lifecycle.Failure {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*lifecycle.Error](err); ok {
+		f := e.Failure
+		return &f
+	}
+	return &lifecycle.Failure{Code: lifecycle.TargetFailed, Message: err.Error()}
+}
+
+// perform does one step and reports. A driver that panics has failed the step.
+func (r *runner) perform(ctx context.Context, j job, p *pool) {
+	step := j.step
+	e := event{step: step}
+	defer func() {
+		if cause := recover(); cause != nil {
+			e.err = &lifecycle.Error{Step: step, Failure: lifecycle.Failure{
+				Code: lifecycle.Panicked, Message: fmt.Sprintf("the target panicked: %v", cause)}}
+		}
+		p.tell(e)
+	}()
+	note := func(n lifecycle.Note) { p.tell(event{step: step, note: &n}) }
+	if step.Unit == "" {
+		e.err = r.once(ctx, step, j.again, note)
+		return
+	}
+	limit := r.d.EventTimeouts[step.Event]
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTooLong)
+		defer cancel()
+	}
+	e.err = r.insist(ctx, target.Task{Step: step, Job: r.job, Note: note})
+	if e.err != nil && context.Cause(ctx) == errTooLong {
+		e.err = &lifecycle.Error{Step: step, Err: errTooLong, Failure: lifecycle.Failure{Code: lifecycle.TimedOut,
+			Message: fmt.Sprintf("has not ended within %s (EventTimeouts); what it was doing may still run", limit)}}
+	}
+}
+
+var errTooLong = errors.New("the event took too long")
+
+// patience is how long to wait before asking again when nobody could say whether a
+// step was done. Its doer keeps the outcome, so asking again does nothing twice.
+var patience = [...]time.Duration{time.Second, 5 * time.Second, 25 * time.Second}
+
+// insist performs a task, and asks again while the answer is Unknown.
+func (r *runner) insist(ctx context.Context, t target.Task) error {
+	for _, pause := range patience {
+		err := r.d.Target.Perform(ctx, t)
+		if e, ok := errors.AsType[*lifecycle.Error](err); !ok || e.Code != lifecycle.Unknown {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+	return r.d.Target.Perform(ctx, t)
+}
+
+// once runs the caller's own hook for an event of the whole deployment.
+func (r *runner) once(ctx context.Context, step lifecycle.Step, again bool, note func(lifecycle.Note)) error {
+	hook := map[lifecycle.Event]lifecycle.Hook{
+		lifecycle.BeforeDeployment: r.d.Before, lifecycle.AfterDeployment: r.d.After, lifecycle.BeforeRollback: r.d.OnRollback,
+	}[step.Event]
+	switch {
+	case again && !r.d.RerunInterrupted:
+		return &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: lifecycle.Interrupted,
+			Message: "was cut off in the middle, and nobody can say how far it came; set RerunInterrupted to run it again"}}
+	case hook == nil:
+		return &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: lifecycle.HookFailed,
+			Message: "the plan has this hook and the Deployment that resumes it has not; fill it in"}}
+	}
+	run := lifecycle.Runner{Note: note}
+	return run.Run(ctx, lifecycle.Env{Step: step}, []lifecycle.Hook{hook})
+}

@@ -1,0 +1,49 @@
+package strategy
+
+import (
+	"slices"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/revision"
+)
+
+// Standing is what a group is known to be: the input of its next deployment.
+type Standing struct {
+	LastGood   *revision.Revision
+	Units      map[string]lifecycle.Unit // Healthy and Revision, by id
+	Quarantine []string                  // digests of revisions that were rolled back and have not succeeded since
+}
+
+// Standing says how the deployment leaves its group, by CodeDeploy's rules: only
+// units that were touched change after a failure; after a success, those that did
+// not get the revision are no longer healthy. The state must have a plan.
+func (s *State) Standing() Standing {
+	st := Standing{LastGood: s.plan.LastGood, Units: make(map[string]lifecycle.Unit, len(s.units))}
+	good := s.finished != nil && s.finished.Verdict == DeploymentSucceeded
+	st.Quarantine = slices.DeleteFunc(slices.Clone(s.plan.Quarantine), func(d string) bool { return good && d == s.plan.Revision.Digest })
+	if s.finished != nil && s.finished.Rollback != "" && !slices.Contains(st.Quarantine, s.plan.Revision.Digest) {
+		st.Quarantine = append(st.Quarantine, s.plan.Revision.Digest)
+	}
+	if good && s.plan.Revision.Digest != "" {
+		rev := s.plan.Revision
+		st.LastGood = &rev
+	}
+	for i := range s.units {
+		u := &s.units[i]
+		next := lifecycle.Unit{ID: u.ID, Zone: u.Zone, Role: u.Role, Healthy: u.Healthy, Revision: u.Revision}
+		switch {
+		case u.Status == Succeeded && u.Role == lifecycle.OriginalRole:
+			next.Healthy = s.plan.RollbackOf != "" // else it is out of traffic, and still what it was
+		case u.Status == Succeeded && u.Role != "" && s.plan.RollbackOf != "":
+			next.Healthy, next.Revision = false, ""
+		case u.Status == Succeeded:
+			next.Healthy, next.Revision = true, s.plan.Revision.Digest
+		case u.Touched:
+			next.Healthy, next.Revision = false, ""
+		case good && s.plan.RollbackOf == "" && u.Revision != s.plan.Revision.Digest:
+			next.Healthy, next.Revision = false, ""
+		}
+		st.Units[u.ID] = next
+	}
+	return st
+}
