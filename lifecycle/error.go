@@ -32,6 +32,11 @@ const (
 	TargetFailed Code = "TargetFailed" // the driver's own error: see the message
 	Panicked     Code = "Panicked"     // a plug-in panicked
 
+	ExternalChange   Code = "ExternalChange"   // somebody else changed the traffic meanwhile; nothing was overwritten
+	TrafficUnhealthy Code = "TrafficUnhealthy" // the side that was to get traffic is not healthy, with its reasons
+	Throttled        Code = "Throttled"        // the service refused for too many requests, longer than the step may wait
+	Denied           Code = "Denied"           // credentials or permissions: the message names the action and the resource
+
 	HealthConstraints        Code = "HealthConstraints"        // too many units failed (HEALTH_CONSTRAINTS)
 	HealthConstraintsInvalid Code = "HealthConstraintsInvalid" // minimum healthy cannot be met (HEALTH_CONSTRAINTS_INVALID)
 	StrategyInvalid          Code = "StrategyInvalid"          // the strategy's own numbers make no sense

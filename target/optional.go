@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
@@ -35,3 +36,43 @@ type Pool interface {
 	// one that is gone already is success.
 	Retire(ctx context.Context, unit string) error
 }
+
+// Snapshotter is what a [Target] also is when its deployments change things that a
+// rollback must put back as they were found: weights of traffic, the primary task
+// set, auto scaling that was suspended.
+type Snapshotter interface {
+	// Snapshot reads how things stand, and changes nothing. The engine asks once,
+	// before a deployment's first record, and that record holds the answer. It is the
+	// place for pre-flight checks: an error, best a [*lifecycle.Error] that says what
+	// was found and what to do, refuses the deployment before anything is touched.
+	Snapshot(ctx context.Context, job *Job) (Snapshot, error)
+}
+
+// Snapshot is how a target was found before a deployment touched it.
+type Snapshot struct {
+	// Weights is the traffic of each unit. Units without traffic may be left out.
+	Weights map[string]lifecycle.Weight `json:"weights,omitempty"`
+	// Data is the driver's own: what else it needs to know to put things back, such as
+	// the complete actions of a listener. It is kept in the journal, so it holds no
+	// secrets. Empty: nothing.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Foreign says what to do about traffic that somebody else has changed since the
+// deployment last set it.
+type Foreign string
+
+// The ways to deal with a foreign change.
+const (
+	// HoldForeign pauses the deployment and says who expected what. It goes on by
+	// itself when the weight is back; Continue overwrites, Stop stops. The zero value.
+	HoldForeign Foreign = ""
+	// StopForeign fails the step, and with it the deployment, by the rollback's policy.
+	StopForeign Foreign = "stop"
+	// AdoptForeign takes what is found as what was meant, and goes on from there: a
+	// share of the replacement that is larger already stays, and so does what else
+	// was changed.
+	AdoptForeign Foreign = "adopt"
+	// OverwriteForeign sets what the plan says.
+	OverwriteForeign Foreign = "overwrite"
+)

@@ -51,6 +51,15 @@ type Task struct {
 	Step lifecycle.Step
 	Job  *Job // shared by all tasks of a deployment; read only
 
+	// Expect is the traffic that the unit has by the records: what the last step gave
+	// it, or what the snapshot shows. Nil: nobody knows. A driver that can compares
+	// before it writes: if the unit has neither that nor what the step asks for,
+	// somebody else has changed it, and Foreign says what to do.
+	Expect *lifecycle.Weight
+	// Foreign is AdoptForeign or OverwriteForeign; anything else means: change nothing
+	// and fail with code ExternalChange, saying what was expected and what was found.
+	Foreign Foreign
+
 	// Note, if not nil, takes warnings while the step runs. It may be called from
 	// any goroutine, and not after Perform has returned.
 	Note func(lifecycle.Note)
@@ -82,6 +91,9 @@ type Job struct {
 	// Empty: unknown; hooks for unknown events are ignored, as by CodeDeploy itself.
 	PossibleEvents []lifecycle.Event
 
+	// Before is how the target was found before the deployment began; of a rollback,
+	// before what it rolls back began. Nil: the target takes no snapshots.
+	Before *Snapshot
 	// LastGood is the digest of the revision to go back to; hosts keep it. Empty: none.
 	LastGood string
 
