@@ -114,8 +114,8 @@ func (r *runner) beginRollback(ctx context.Context, st *strategy.State, id strin
 	if err != nil {
 		return nil, err
 	}
-	back := &strategy.State{}
-	if err := r.begin(ctx, back, plan, nil); err != nil {
+	back, err := r.begin(ctx, plan, nil)
+	if err != nil {
 		return nil, err
 	}
 	return back, r.reopen(ctx, back)

@@ -155,8 +155,8 @@ func (d *Deployment) Run(ctx context.Context) (*Result, error) {
 		if err := r.watch(ctx); err != nil {
 			return err
 		}
-		st := &strategy.State{}
-		if err := r.begin(ctx, st, plan, notes); err != nil {
+		st, err := r.begin(ctx, plan, notes)
+		if err != nil {
 			return err
 		}
 		if err := r.drive(ctx, st); err != nil {

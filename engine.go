@@ -61,7 +61,7 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 	stepCtx, cancel := context.WithCancelCause(ctx)
 	var others sync.WaitGroup
 	var p *pool
-	p = newPool(r.d.Parallel, func(j job) { r.perform(stepCtx, j, p) })
+	p = newPool(r.d.Parallel, func(j job) event { return r.perform(stepCtx, j, p) })
 	defer func() { // whoever starts a goroutine waits for it
 		cancel(errAbandoned)
 		p.close()

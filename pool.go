@@ -13,7 +13,7 @@ const DefaultParallel = 1024
 // pool does steps in a bounded number of goroutines, and collects what they have to
 // tell. Goroutines are made as they are needed and stay until close.
 type pool struct {
-	do    func(job)
+	do    func(job) event // returns how the step ended
 	limit int
 
 	mu     sync.Mutex
@@ -22,9 +22,10 @@ type pool struct {
 	head   int
 	idle   int
 	size   int
+	waking bool // a worker was called and has not come yet: it will call the next one
 	closed bool
 	events []event
-	wake   chan struct{} // has an item when events is not empty
+	wake   chan struct{} // has an item when events has become non-empty
 	all    sync.WaitGroup
 }
 
@@ -34,7 +35,7 @@ type job struct {
 	again bool // it was begun before a crash
 }
 
-func newPool(limit int, do func(job)) *pool {
+func newPool(limit int, do func(job) event) *pool {
 	if limit <= 0 {
 		limit = DefaultParallel
 	}
@@ -56,17 +57,24 @@ func (p *pool) start(steps []lifecycle.Step, again bool) {
 	for _, s := range steps {
 		p.queue = append(p.queue, job{s, again})
 	}
-	for range steps {
-		switch {
-		case p.idle > 0:
-			p.idle--
-			p.work.Signal()
-		case p.size < p.limit:
-			p.size++
-			p.all.Go(p.worker)
-		default: // all are busy: who is done first takes it
-			return
-		}
+	p.call()
+}
+
+// call gets one more worker to come if there is work for it. Workers call each
+// other, one at a time: so steps that end at once are done by few, and steps that
+// take long by as many as there may be. p.mu is held.
+func (p *pool) call() {
+	switch {
+	case p.waking || p.head == len(p.queue):
+	case p.idle > 0:
+		p.idle--
+		p.waking = true
+		p.work.Signal()
+	case p.size < p.limit:
+		p.size++
+		p.waking = true
+		p.all.Go(p.worker)
+	default: // all are busy: who is done first takes it
 	}
 }
 
@@ -74,30 +82,42 @@ func (p *pool) start(steps []lifecycle.Step, again bool) {
 func (p *pool) worker() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.waking = false
 	for {
 		for p.head == len(p.queue) && !p.closed {
 			p.idle++
 			p.work.Wait()
+			p.waking = false
 		}
 		if p.closed {
 			return
 		}
 		j := p.queue[p.head]
 		p.head++
+		p.call()
 		p.mu.Unlock()
-		p.do(j)
+		e := p.do(j)
 		p.mu.Lock()
+		p.add(e)
 	}
 }
 
 // tell hands an event to the loop.
 func (p *pool) tell(e event) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.add(e)
+}
+
+// add puts an event on the list. p.mu is held.
+func (p *pool) add(e event) {
 	p.events = append(p.events, e)
-	p.mu.Unlock()
+	if len(p.events) > 1 {
+		return // the loop knows already
+	}
 	select {
 	case p.wake <- struct{}{}:
-	default: // the loop knows already
+	default:
 	}
 }
 

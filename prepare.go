@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
@@ -242,17 +243,19 @@ func (r *runner) check(ctx context.Context) ([]lifecycle.Note, error) {
 }
 
 // begin writes the deployment's first record. From here on it exists.
-func (r *runner) begin(ctx context.Context, st *strategy.State, plan strategy.Plan, notes []lifecycle.Note) error {
-	data, err := json.Marshal(plan)
+func (r *runner) begin(ctx context.Context, plan strategy.Plan, notes []lifecycle.Note) (*strategy.State, error) {
+	r.now = time.Now().UTC()
+	st, first, err := strategy.Begin(plan, r.now)
 	if err != nil {
-		return fmt.Errorf("%s: writing the plan: %w", plan.Deployment, err)
+		return nil, err
 	}
-	here := lifecycle.Step{Deployment: plan.Deployment}
-	records := []lifecycle.Record{{Kind: lifecycle.Planned, Step: here, Data: data}}
+	r.pending = append(r.pending[:0], first)
 	for _, n := range notes {
-		records = append(records, noted(here, n))
+		if err := r.add(st, noted(first.Step, n)); err != nil {
+			return nil, err
+		}
 	}
-	return r.append(ctx, st, records...)
+	return st, r.flush(ctx, st)
 }
 
 // unfinished finds what to resume: the deployment id, or the group's last one if it

@@ -53,15 +53,15 @@ func newResult(st *strategy.State) *Result {
 	plan := st.Plan()
 	out, failure := st.Outcome()
 	res := &Result{Deployment: plan.Deployment, Status: out.Verdict, Revision: plan.Revision, Failure: failure}
-	standing := st.Standing()
-	res.Units = make([]UnitResult, 0, len(plan.Units))
-	for _, u := range st.Units() {
+	left := st.Left()
+	res.Units = make([]UnitResult, 0, len(left))
+	for i, u := range st.Units() {
 		status := u.Status
 		if status == strategy.Pending {
 			status = strategy.Skipped
 		}
 		res.Units = append(res.Units, UnitResult{
-			Unit: u.ID, Status: status, Event: u.Event, Failure: u.Failure, Revision: standing.Units[u.ID].Revision,
+			Unit: u.ID, Status: status, Event: u.Event, Failure: u.Failure, Revision: left[i].Revision,
 		})
 	}
 	return res

@@ -22,21 +22,21 @@ func failure(err error) *lifecycle.Failure {
 	return &lifecycle.Failure{Code: lifecycle.TargetFailed, Message: err.Error()}
 }
 
-// perform does one step and reports. A driver that panics has failed the step.
-func (r *runner) perform(ctx context.Context, j job, p *pool) {
+// perform does one step and says how it ended. A driver that panics has failed the
+// step.
+func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 	step := j.step
-	e := event{step: step}
+	e.step = step
 	defer func() {
 		if cause := recover(); cause != nil {
 			e.err = &lifecycle.Error{Step: step, Failure: lifecycle.Failure{
 				Code: lifecycle.Panicked, Message: fmt.Sprintf("the target panicked: %v", cause)}}
 		}
-		p.tell(e)
 	}()
 	note := func(n lifecycle.Note) { p.tell(event{step: step, note: &n}) }
 	if step.Unit == "" {
 		e.err = r.once(ctx, step, j.again, note)
-		return
+		return e
 	}
 	limit := r.d.EventTimeouts[step.Event]
 	if limit > 0 {
@@ -49,6 +49,7 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) {
 		e.err = &lifecycle.Error{Step: step, Err: errTooLong, Failure: lifecycle.Failure{Code: lifecycle.TimedOut,
 			Message: fmt.Sprintf("has not ended within %s (EventTimeouts); what it was doing may still run", limit)}}
 	}
+	return e
 }
 
 var errTooLong = errors.New("the event took too long")

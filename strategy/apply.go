@@ -61,18 +61,22 @@ func (s *State) applyPlanned(r lifecycle.Record) error {
 	if err := json.Unmarshal(r.Data, &p); err != nil {
 		return fmt.Errorf("the plan cannot be read: %w", err)
 	}
-	if err := p.check(); err != nil {
+	return s.begin(p, r.Time)
+}
+
+// begin makes the state of a deployment that has a plan and nothing else.
+func (s *State) begin(p Plan, now time.Time) error {
+	index, err := p.check()
+	if err != nil {
 		return err
 	}
-	s.plan, s.began = p, r.Time
-	s.index = make(map[string]int, len(p.Units))
+	s.plan, s.began, s.index = p, now, index
 	s.units = make([]unit, len(p.Units))
-	for i, u := range p.Units {
-		s.index[u.ID] = i
-		s.units[i] = unit{Unit: Unit{Unit: u, Status: Pending}, serving: u.Healthy}
+	for i := range s.units {
+		u := &s.units[i]
+		u.Unit.Unit, u.Status, u.serving = p.Units[i], Pending, p.Units[i].Healthy
 		if u.Lost != "" {
-			s.units[i].Status = Failed
-			s.units[i].Failure = &lifecycle.Failure{Code: lifecycle.UnitLost, Message: u.Lost}
+			u.Status, u.Failure = Failed, &lifecycle.Failure{Code: lifecycle.UnitLost, Message: u.Lost}
 		}
 	}
 	return nil
@@ -96,12 +100,12 @@ func (s *State) applyJoined(r lifecycle.Record) error {
 	}
 	p.Units = append(slices.Clip(p.Units), units...)
 	p.Stages = append(slices.Clip(p.Stages), last)
-	if err := p.check(); err != nil {
+	index, err := p.check()
+	if err != nil {
 		return err
 	}
-	s.plan = p
+	s.plan, s.index = p, index
 	for _, u := range units {
-		s.index[u.ID] = len(s.units)
 		s.units = append(s.units, unit{Unit: Unit{Unit: u, Status: Pending}, serving: u.Healthy})
 	}
 	return nil
@@ -111,7 +115,11 @@ func (s *State) applyStage(r lifecycle.Record) error {
 	if s.open || r.Step.Stage != s.stage || s.stage >= len(s.plan.Stages) {
 		return fmt.Errorf("stage %d cannot be entered now", r.Step.Stage)
 	}
-	s.open, s.next, s.ready = true, 0, nil
+	s.open, s.next, s.ready, s.flight = true, 0, nil, nil
+	s.order = s.order[:0]
+	for _, id := range s.plan.Stages[s.stage].Units {
+		s.order = append(s.order, s.index[id])
+	}
 	s.counts = s.count()
 	return nil
 }
@@ -121,9 +129,8 @@ func (s *State) applyStage(r lifecycle.Record) error {
 func (s *State) count() Counts {
 	var c Counts
 	stage := s.plan.Stages[s.stage]
-	inStage := make(map[int]bool, len(stage.Units))
-	for _, id := range stage.Units {
-		i := s.index[id]
+	inStage := make([]bool, len(s.units))
+	for _, i := range s.order {
 		if u := &s.units[i]; u.Status == Pending || u.Status == Succeeded {
 			inStage[i] = true
 			u.Status, u.move, u.serving = Pending, 0, u.serving && !stage.Fresh
@@ -186,7 +193,7 @@ func (s *State) applyStarted(r lifecycle.Record) error {
 	if r.Step.Unit == "" {
 		return s.applyOnce(r)
 	}
-	_, u, err := s.at(r.Step)
+	i, u, err := s.at(r.Step, s.expected())
 	if err != nil {
 		return err
 	}
@@ -198,6 +205,7 @@ func (s *State) applyStarted(r lifecycle.Record) error {
 	if !u.running {
 		u.running = true
 		s.running++
+		s.launch(i)
 	}
 	u.Event, u.ready = r.Step.Event, false
 	u.Touched = u.Touched || r.Step.Event != lifecycle.Start
@@ -209,7 +217,7 @@ func (s *State) applyEnded(r lifecycle.Record) error {
 	if r.Step.Unit == "" {
 		return s.applyOnce(r)
 	}
-	i, u, err := s.at(r.Step)
+	i, u, err := s.at(r.Step, s.oldest(r.Step.Unit))
 	if err != nil {
 		return err
 	}
@@ -276,8 +284,12 @@ func (s *State) applyFinished(r lifecycle.Record) error {
 }
 
 // at finds the unit of a step and refuses a step that is not the unit's present one.
-func (s *State) at(step lifecycle.Step) (int, *unit, error) {
-	i, ok := s.index[step.Unit]
+// It is looked for at position guess first; a guess below 0 is none.
+func (s *State) at(step lifecycle.Step, guess int) (int, *unit, error) {
+	i, ok := guess, guess >= 0 && s.units[guess].ID == step.Unit
+	if !ok {
+		i, ok = s.index[step.Unit]
+	}
 	if !ok || !s.open || s.units[i].move >= len(s.plan.Stages[s.stage].Moves) || s.step(i) != step {
 		return 0, nil, fmt.Errorf("this is not the unit's next step")
 	}
@@ -298,7 +310,7 @@ func (s *State) leavePending(u *unit) {
 		s.counts.PendingUnhealthy--
 	}
 	u.Status, u.serving = InProgress, false
-	for ids := s.plan.Stages[s.stage].Units; s.next < len(ids) && s.units[s.index[ids[s.next]]].Status != Pending; {
+	for s.next < len(s.order) && s.units[s.order[s.next]].Status != Pending {
 		s.next++
 	}
 }
@@ -315,6 +327,43 @@ func (s *State) fail(u *unit, as Status, f *lifecycle.Failure) {
 	if s.first == nil && as == Failed {
 		s.first = &lifecycle.Error{Step: lifecycle.Step{Unit: u.ID, Event: u.Event}, Failure: *f}
 	}
+}
+
+// expected is the position of the unit that most likely starts a step next: Next
+// names those in the middle of their events first, oldest first.
+func (s *State) expected() int {
+	switch {
+	case len(s.ready) > 0:
+		return s.ready[0]
+	case s.next < len(s.order):
+		return s.order[s.next]
+	default:
+		return -1
+	}
+}
+
+// launch remembers in which order steps were started.
+func (s *State) launch(i int) {
+	if len(s.flight) > 2*s.running+16 { // one runs long and the others have passed it
+		s.flight = slices.DeleteFunc(s.flight, func(i int) bool { return !s.units[i].running })
+	}
+	s.flight = append(s.flight, i)
+}
+
+// oldest looks for a unit among those whose steps were started first: they mostly
+// end in that order. It is a guess that spares looking the unit up by its name.
+func (s *State) oldest(id string) int {
+	for len(s.flight) > 0 && !s.units[s.flight[0]].running {
+		s.flight = s.flight[1:]
+	}
+	for n, i := range s.flight[:min(len(s.flight), 4)] {
+		if s.units[i].ID == id {
+			s.flight[n] = s.flight[0]
+			s.flight = s.flight[1:]
+			return i
+		}
+	}
+	return -1
 }
 
 // trim drops entries from the front of the ready queue that have been started.

@@ -58,11 +58,11 @@ func (s *State) decide(now time.Time) Decision {
 		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.StageOpen, Step: s.here()}}}
 	}
 	stage := s.plan.Stages[s.stage]
-	d := Decision{Start: s.walking()}
-	holds := stage.Pace.Holds(s.counts)
+	holds, room := stage.Pace.Holds(s.counts), 0
 	if holds {
-		d.Start = append(d.Start, s.entering(stage)...)
+		room = min(stage.Pace.Room(s.counts), len(s.order)-s.next)
 	}
+	d := Decision{Start: s.starting(room)}
 	if len(d.Start) > 0 || s.counts.InProgress > 0 {
 		return d
 	}
@@ -94,28 +94,23 @@ func (s *State) here() lifecycle.Step {
 	return lifecycle.Step{Deployment: s.plan.Deployment, Stage: s.stage}
 }
 
-// walking returns the next steps of units that are in the middle of their events.
-// They go on whatever became of the others: half-done is the worst place to stop.
-func (s *State) walking() []lifecycle.Step {
-	if len(s.ready) == 0 {
+// starting returns the next steps of units that are in the middle of their events,
+// and then the first steps of as many pending units as there is room for. The
+// former go on whatever became of the others: half-done is the worst place to stop.
+func (s *State) starting(room int) []lifecycle.Step {
+	if len(s.ready)+room == 0 {
 		return nil
 	}
-	steps := make([]lifecycle.Step, 0, len(s.ready))
+	steps := make([]lifecycle.Step, 0, len(s.ready)+room)
 	for _, i := range s.ready {
 		if s.units[i].ready {
 			steps = append(steps, s.step(i))
 		}
 	}
-	return steps
-}
-
-// entering returns the first steps of as many pending units as there is room for.
-func (s *State) entering(stage Stage) []lifecycle.Step {
-	room := stage.Pace.Room(s.counts)
-	var steps []lifecycle.Step
-	for n := s.next; n < len(stage.Units) && len(steps) < room; n++ {
-		if i := s.index[stage.Units[n]]; s.units[i].Status == Pending {
+	for n := s.next; n < len(s.order) && room > 0; n++ {
+		if i := s.order[n]; s.units[i].Status == Pending {
 			steps = append(steps, s.step(i))
+			room--
 		}
 	}
 	return steps

@@ -180,28 +180,29 @@ func printable(s string) string {
 	return s
 }
 
-// check refuses a plan that is inconsistent, whoever made it, before anything is touched.
-func (p Plan) check() error {
-	known := make(map[string]bool, len(p.Units))
-	for _, u := range p.Units {
-		if u.ID == "" || known[u.ID] {
-			return refuse(lifecycle.TargetFailed, "the target lists the unit %q twice or without a name; unit ids must be unique", u.ID)
+// check refuses a plan that is inconsistent, whoever made it, before anything is
+// touched. It returns the position of each unit by its id.
+func (p Plan) check() (map[string]int, error) {
+	index := make(map[string]int, len(p.Units))
+	for i, u := range p.Units {
+		if index[u.ID] = i; u.ID == "" || len(index) != i+1 {
+			return nil, refuse(lifecycle.TargetFailed, "the target lists the unit %q twice or without a name; unit ids must be unique", u.ID)
 		}
-		known[u.ID] = true
 	}
+	last := make([]int, len(p.Units)) // the stage that listed a unit last, plus one
 	for i, s := range p.Stages {
 		if len(s.Moves) == 0 || s.Pace.Limit < 1 {
-			return refuse(lifecycle.TargetFailed, "stage %d (%s) has no events, or lets no unit start", i, s.Name)
+			return nil, refuse(lifecycle.TargetFailed, "stage %d (%s) has no events, or lets no unit start", i, s.Name)
 		}
-		seen := make(map[string]bool, len(s.Units))
 		for _, id := range s.Units {
-			if !known[id] || seen[id] {
-				return refuse(lifecycle.TargetFailed, "stage %d (%s) names unit %q, which the plan does not list or the stage lists twice", i, s.Name, id)
+			at, known := index[id]
+			if !known || last[at] == i+1 {
+				return nil, refuse(lifecycle.TargetFailed, "stage %d (%s) names unit %q, which the plan does not list or the stage lists twice", i, s.Name, id)
 			}
-			seen[id] = true
+			last[at] = i + 1
 		}
 	}
-	return nil
+	return index, nil
 }
 
 func refuse(code lifecycle.Code, format string, args ...any) error {

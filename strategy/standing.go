@@ -28,22 +28,36 @@ func (s *State) Standing() Standing {
 		rev := s.plan.Revision
 		st.LastGood = &rev
 	}
-	for i := range s.units {
-		u := &s.units[i]
-		next := lifecycle.Unit{ID: u.ID, Zone: u.Zone, Role: u.Role, Healthy: u.Healthy, Revision: u.Revision}
-		switch {
-		case u.Status == Succeeded && u.Role == lifecycle.OriginalRole:
-			next.Healthy = s.plan.RollbackOf != "" // else it is out of traffic, and still what it was
-		case u.Status == Succeeded && u.Role != "" && s.plan.RollbackOf != "":
-			next.Healthy, next.Revision = false, ""
-		case u.Status == Succeeded:
-			next.Healthy, next.Revision = true, s.plan.Revision.Digest
-		case u.Touched:
-			next.Healthy, next.Revision = false, ""
-		case good && s.plan.RollbackOf == "" && u.Revision != s.plan.Revision.Digest:
-			next.Healthy, next.Revision = false, ""
-		}
-		st.Units[u.ID] = next
+	for _, u := range s.Left() {
+		st.Units[u.ID] = u
 	}
 	return st
+}
+
+// Left lists the units as the deployment leaves them, in the order of the plan:
+// Healthy and Revision are what they are by its end.
+func (s *State) Left() []lifecycle.Unit {
+	good := s.finished != nil && s.finished.Verdict == DeploymentSucceeded
+	left := make([]lifecycle.Unit, len(s.units))
+	for i := range s.units {
+		left[i] = s.left(&s.units[i], good)
+	}
+	return left
+}
+
+func (s *State) left(u *unit, good bool) lifecycle.Unit {
+	next := lifecycle.Unit{ID: u.ID, Zone: u.Zone, Role: u.Role, Healthy: u.Healthy, Revision: u.Revision}
+	switch {
+	case u.Status == Succeeded && u.Role == lifecycle.OriginalRole:
+		next.Healthy = s.plan.RollbackOf != "" // else it is out of traffic, and still what it was
+	case u.Status == Succeeded && u.Role != "" && s.plan.RollbackOf != "":
+		next.Healthy, next.Revision = false, ""
+	case u.Status == Succeeded:
+		next.Healthy, next.Revision = true, s.plan.Revision.Digest
+	case u.Touched:
+		next.Healthy, next.Revision = false, ""
+	case good && s.plan.RollbackOf == "" && u.Revision != s.plan.Revision.Digest:
+		next.Healthy, next.Revision = false, ""
+	}
+	return next
 }

@@ -1,6 +1,8 @@
 package strategy
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -73,7 +75,9 @@ type State struct {
 	units    []unit
 	stage    int
 	open     bool
-	next     int   // position in the stage's units of the first one that may be pending
+	order    []int // positions of the stage's units, in their order
+	next     int   // position in order of the first one that may be pending
+	flight   []int // units whose steps were started, oldest first; entries may be stale
 	ready    []int // units whose next move may start, oldest first; entries may be stale
 	running  int   // steps started and not ended
 	counts   Counts
@@ -83,6 +87,19 @@ type State struct {
 	stop     *Stop
 	finished *Outcome
 	failure  *lifecycle.Failure
+}
+
+// Begin makes a plan's first record, and the state that it leads to: the same as
+// that of a zero State to which the record is applied, without reading it.
+func Begin(p Plan, now time.Time) (*State, lifecycle.Record, error) {
+	r := lifecycle.Record{Seq: 1, Time: now, Kind: lifecycle.Planned, Step: lifecycle.Step{Deployment: p.Deployment}}
+	data, err := json.Marshal(p)
+	if err != nil {
+		return nil, r, fmt.Errorf("%s: writing the plan: %w", p.Deployment, err)
+	}
+	r.Data = data
+	s := &State{seq: r.Seq}
+	return s, r, s.begin(p, now)
 }
 
 // Plan returns the plan, zero before the first record.

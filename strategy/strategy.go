@@ -56,7 +56,8 @@ func (in Input) done(p Plan) (Plan, error) {
 	for i := range p.Stages {
 		p.Stages[i].Pace.LostBudget = in.LostBudget
 	}
-	return p, p.check()
+	_, err := p.check()
+	return p, err
 }
 
 // role lists the reachable units that play a role, in their order.

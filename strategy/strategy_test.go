@@ -31,7 +31,11 @@ func newRig(t require.TestingT, p Plan) *rig {
 	data, err := json.Marshal(p)
 	require.NoError(t, err)
 	r := &rig{t: t, st: &State{}, now: start}
-	r.apply(lifecycle.Record{Kind: lifecycle.Planned, Data: data})
+	r.apply(lifecycle.Record{Kind: lifecycle.Planned, Step: lifecycle.Step{Deployment: p.Deployment}, Data: data})
+	begun, first, err := Begin(p, start)
+	require.NoError(t, err)
+	require.Equal(t, r.records[0], first)
+	require.Equal(t, r.st, begun, "a plan means the same whether it was written down or not")
 	r.decide()
 	return r
 }
