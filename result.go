@@ -53,15 +53,14 @@ func newResult(st *strategy.State) *Result {
 	plan := st.Plan()
 	out, failure := st.Outcome()
 	res := &Result{Deployment: plan.Deployment, Status: out.Verdict, Revision: plan.Revision, Failure: failure}
-	left := st.Left()
-	res.Units = make([]UnitResult, 0, len(left))
-	for i, u := range st.Units() {
+	res.Units = make([]UnitResult, 0, len(plan.Units))
+	for u, left := range st.Each() {
 		status := u.Status
 		if status == strategy.Pending {
 			status = strategy.Skipped
 		}
 		res.Units = append(res.Units, UnitResult{
-			Unit: u.ID, Status: status, Event: u.Event, Failure: u.Failure, Revision: left[i].Revision,
+			Unit: u.ID, Status: status, Event: u.Event, Failure: u.Failure, Revision: left.Revision,
 		})
 	}
 	return res

@@ -356,7 +356,7 @@ func (s *State) oldest(id string) int {
 	for len(s.flight) > 0 && !s.units[s.flight[0]].running {
 		s.flight = s.flight[1:]
 	}
-	for n, i := range s.flight[:min(len(s.flight), 4)] {
+	for n, i := range s.flight[:min(len(s.flight), 8)] {
 		if s.units[i].ID == id {
 			s.flight[n] = s.flight[0]
 			s.flight = s.flight[1:]

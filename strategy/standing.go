@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -28,21 +29,24 @@ func (s *State) Standing() Standing {
 		rev := s.plan.Revision
 		st.LastGood = &rev
 	}
-	for _, u := range s.Left() {
+	for _, u := range s.Each() {
 		st.Units[u.ID] = u
 	}
 	return st
 }
 
-// Left lists the units as the deployment leaves them, in the order of the plan:
-// Healthy and Revision are what they are by its end.
-func (s *State) Left() []lifecycle.Unit {
+// Each goes through the units in the order of the plan: how each stands, and what
+// the deployment leaves it as, by its Healthy and its Revision. The *Unit is the
+// state's own: it is good until the next Apply, and must not be changed.
+func (s *State) Each() iter.Seq2[*Unit, lifecycle.Unit] {
 	good := s.finished != nil && s.finished.Verdict == DeploymentSucceeded
-	left := make([]lifecycle.Unit, len(s.units))
-	for i := range s.units {
-		left[i] = s.left(&s.units[i], good)
+	return func(yield func(*Unit, lifecycle.Unit) bool) {
+		for i := range s.units {
+			if u := &s.units[i]; !yield(&u.Unit, s.left(u, good)) {
+				return
+			}
+		}
 	}
-	return left
 }
 
 func (s *State) left(u *unit, good bool) lifecycle.Unit {
