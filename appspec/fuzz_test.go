@@ -7,14 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 )
 
-// FuzzParse checks what must hold for any bytes: no panic, bounded time, either a
+// FuzzParse checks what must hold for any bytes: no panic, either a
 // Spec or errors, every place inside of the file, no raw control characters in
 // messages, warnings that become errors under Strict, a Spec that survives JSON
 // and holds no path out of the revision.
@@ -30,9 +29,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		start := time.Now()
 		spec, warnings, err := Parse("f", data, Options{})
-		require.Less(t, time.Since(start), 5*time.Second)
 		errs := problemsOf(t, err)
 		require.Equal(t, spec == nil, err != nil)
 		strictSpec, none, strictErr := Parse("f", data, Options{Strict: true})
