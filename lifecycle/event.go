@@ -37,6 +37,11 @@ const (
 	// its event list.
 	Retire Event = "Retire"
 
+	// Provision makes the replacements of a blue/green deployment, where the target
+	// can. It happens once per deployment, and to no unit yet. CodeDeploy does this
+	// outside its event list (COPY_AUTO_SCALING_GROUP).
+	Provision Event = "Provision"
+
 	// Once per deployment, on the controller and on no unit: the caller's own hooks.
 	BeforeDeployment Event = "BeforeDeployment" // before the first unit is touched
 	AfterDeployment  Event = "AfterDeployment"  // after the last stage

@@ -25,15 +25,32 @@ type TestRouted interface {
 
 // Pool is an optional power of a [Target] that can make the units it deploys to, for
 // blue/green deployments.
+//
+// The engine uses it when the strategy is blue/green and Units lists no replacement
+// that can be reached: a target with replacements of its own (CodeDeploy:
+// DISCOVER_EXISTING) lists them and is never asked. It asks for as many as there are
+// originals that serve, after the deployment's first record and its Before hook, and
+// before the first stage. What it was given is recorded. When the deployment is
+// rolled back, all of it is retired, after traffic is back.
 type Pool interface {
 	// Provision makes n units with the role of a replacement, out of traffic, and
 	// returns them when they can be deployed to. It is known by the deployment's id:
-	// asked again it returns the same units, and makes what is missing to n. Units
-	// of other deployments are never returned and never removed.
+	// asked again, as after a crash, it returns the same units, and makes what is
+	// missing to n. Units of other deployments are never returned and never removed.
+	//
+	// If it fails for good, it returns what it has made so far beside the error, best a
+	// [*lifecycle.Error]: the engine retires that and fails the deployment. With code
+	// Unknown it is asked again. On cancel it returns soon, and what it has begun is
+	// found again by the deployment's id.
 	Provision(ctx context.Context, deployment string, n int) ([]lifecycle.Unit, error)
 
 	// Retire removes a unit for good. It refuses to remove one that takes traffic;
 	// one that is gone already is success.
+	//
+	// The engine does not call it. It retires originals and replacements alike by a
+	// step of event Retire, through Perform, where there are notes and the Job; for a
+	// unit that is gone that is success too. Retire is what such a step comes
+	// down to, for operators and tests that have no deployment.
 	Retire(ctx context.Context, unit string) error
 }
 
@@ -41,16 +58,19 @@ type Pool interface {
 // rollback must put back as they were found: weights of traffic, the primary task
 // set, auto scaling that was suspended.
 type Snapshotter interface {
-	// Snapshot reads how things stand, and changes nothing. The engine asks once,
-	// before a deployment's first record, and that record holds the answer. It is the
-	// place for pre-flight checks: an error, best a [*lifecycle.Error] that says what
-	// was found and what to do, refuses the deployment before anything is touched.
+	// Snapshot reads how things stand, and changes nothing. The engine asks when it
+	// plans, after Units, and the deployment's first record holds the answer; a rollback
+	// gets the same one. It is the place for pre-flight checks: an error, best a
+	// [*lifecycle.Error] that says what was found and what to do, refuses the
+	// deployment before anything is touched. That the traffic is where it should be is
+	// checked by the strategies, from Weights.
 	Snapshot(ctx context.Context, job *Job) (Snapshot, error)
 }
 
 // Snapshot is how a target was found before a deployment touched it.
 type Snapshot struct {
-	// Weights is the traffic of each unit. Units without traffic may be left out.
+	// Weights is the traffic of each unit. Units without traffic may be left out. Empty:
+	// the target does not say.
 	Weights map[string]lifecycle.Weight `json:"weights,omitempty"`
 	// Data is the driver's own: what else it needs to know to put things back, such as
 	// the complete actions of a listener. It is kept in the journal, so it holds no
@@ -64,8 +84,9 @@ type Foreign string
 
 // The ways to deal with a foreign change.
 const (
-	// HoldForeign pauses the deployment and says who expected what. It goes on by
-	// itself when the weight is back; Continue overwrites, Stop stops. The zero value.
+	// HoldForeign pauses the deployment and says who expected what. The step is asked
+	// for again every 30 s, so it goes on by itself when the weight is back; Continue
+	// overwrites, Stop ends the deployment. The zero value.
 	HoldForeign Foreign = ""
 	// StopForeign fails the step, and with it the deployment, by the rollback's policy.
 	StopForeign Foreign = "stop"
@@ -73,6 +94,6 @@ const (
 	// share of the replacement that is larger already stays, and so does what else
 	// was changed.
 	AdoptForeign Foreign = "adopt"
-	// OverwriteForeign sets what the plan says.
+	// OverwriteForeign sets what the plan says. Rollbacks do that always.
 	OverwriteForeign Foreign = "overwrite"
 )

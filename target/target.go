@@ -24,6 +24,12 @@ type Target interface {
 	// recorded outcome, one that still runs is waited for, one that was cut off in
 	// the middle answers with code Interrupted, unless Job.RerunInterrupted.
 	//
+	// Two failures are no outcomes, since nothing was changed: the step may come again
+	// under the same key, and the world is then looked at anew. ExternalChange is asked
+	// again while the deployment holds ([HoldForeign]). TrafficUnhealthy is in a
+	// rollback, where the originals are to have their traffic back: it waits until they
+	// are healthy.
+	//
 	// When ctx is cancelled, Perform abandons the step: it returns soon, with
 	// context.Cause(ctx), and what it began may be asked for again.
 	Perform(ctx context.Context, t Task) error
@@ -52,12 +58,14 @@ type Task struct {
 	Job  *Job // shared by all tasks of a deployment; read only
 
 	// Expect is the traffic that the unit has by the records: what the last step gave
-	// it, or what the snapshot shows. Nil: nobody knows. A driver that can compares
-	// before it writes: if the unit has neither that nor what the step asks for,
-	// somebody else has changed it, and Foreign says what to do.
+	// it, or what the snapshot shows. It is given for BlockTraffic, AllowTraffic and
+	// Retire. Nil: nobody knows. A driver that can compares before it writes: if the
+	// unit has neither that nor what the step asks for, somebody else has changed it,
+	// and Foreign says what to do.
 	Expect *lifecycle.Weight
 	// Foreign is AdoptForeign or OverwriteForeign; anything else means: change nothing
 	// and fail with code ExternalChange, saying what was expected and what was found.
+	// A driver that adopts or overwrites says so by Note.
 	Foreign Foreign
 
 	// Note, if not nil, takes warnings while the step runs. It may be called from
