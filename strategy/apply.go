@@ -74,7 +74,7 @@ func (s *State) begin(p Plan, now time.Time) error {
 	s.units = make([]unit, len(p.Units))
 	for i := range s.units {
 		u := &s.units[i]
-		u.Unit.Unit, u.Status, u.serving = p.Units[i], Pending, p.Units[i].Healthy
+		u.Unit.Unit, u.Status, u.serving, u.traffic = p.Units[i], Pending, p.Units[i].Healthy, p.begins(p.Units[i].ID)
 		if u.Lost != "" {
 			u.Status, u.Failure = Failed, &lifecycle.Failure{Code: lifecycle.UnitLost, Message: u.Lost}
 		}
@@ -226,6 +226,8 @@ func (s *State) applyEnded(r lifecycle.Record) error {
 	}
 	u.running = false
 	s.running--
+	s.shift(u, r.Step, r.Failure != nil)
+	delete(s.continued, u.ID)
 	if r.Failure != nil {
 		s.fail(u, Failed, r.Failure)
 		return nil
@@ -383,7 +385,12 @@ func (s *State) applyHeld(r lifecycle.Record) error {
 
 // applyReleased leaves the stage. Somebody may say Continue before or after the
 // hold's own end; a stage that is not held, or has work left, cannot be left.
-func (s *State) applyReleased(lifecycle.Record) error {
+//
+// About a step it means that the step waits no longer.
+func (s *State) applyReleased(r lifecycle.Record) error {
+	if r.Step.Unit != "" {
+		return s.applyContinued(r.Step)
+	}
 	if !s.open || s.counts.InProgress > 0 || s.counts.PendingHealthy+s.counts.PendingUnhealthy > 0 {
 		return fmt.Errorf("the stage is not done")
 	}

@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -33,11 +34,14 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 		if gone := in.gone(lifecycle.OriginalRole); len(gone) > 0 {
 			return Plan{}, refuse(lifecycle.NoPreviousRevision, "originals are gone (%s), so traffic cannot go back to them; it stays where it is, deploy a good revision", strings.Join(gone, ", "))
 		}
-		p.Stages = backByTraffic(green, blue)
+		p.Stages = backByTraffic(green, in.served(blue))
 		p.Rules = []Rule{{"traffic returns to the originals before it leaves the replacements", "CodeDeploy: lifecycle event availability, rollback"}}
 		return in.done(p)
 	case len(blue) == 0 || len(green) == 0:
 		return Plan{}, refuse(lifecycle.NoUnits, "a blue/green deployment needs originals and replacements; %d and %d can be reached", len(blue), len(green))
+	}
+	if err := in.ready(false); err != nil {
+		return Plan{}, err
 	}
 	pace, rule, err := s.Minimum.Pace(len(green))
 	if err != nil {
@@ -61,6 +65,11 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 		{"the minimum counts the replacements", "CodeDeploy: instance health"},
 		{"originals are deregistered all together, and each must succeed", "CodeDeploy: deployment configurations"}}
 	return in.done(p)
+}
+
+// served leaves out what had no traffic before: a rollback gives it none.
+func (in Input) served(units []string) []string {
+	return slices.DeleteFunc(units, func(id string) bool { return in.Before.recorded(id, 100) == 0 })
 }
 
 // backByTraffic gives traffic back to the originals first, all of it, and takes it

@@ -25,6 +25,15 @@ type Plan struct {
 	Strategy   string           `json:"strategy"`
 	Units      []lifecycle.Unit `json:"units"` // the whole group, as found at the start
 	Stages     []Stage          `json:"stages"`
+	// Before is how the target was found before the deployment touched it; of a
+	// rollback, before what it rolls back began. Nil: it takes no snapshots.
+	Before *Snapshot `json:"before,omitempty"`
+	// Weights is the traffic that units had by the records when a rollback began; those
+	// left out: unknown. A forward deployment begins with Before.
+	Weights map[string]lifecycle.Weight `json:"weights,omitempty"`
+	// Divided says that the sides divide one stream of traffic: what the replacement
+	// has the original has not. Zero: each unit's traffic is its own, as that of hosts.
+	Divided bool `json:"divided,omitempty"`
 	// First and Last are events that happen once, before the first stage and after
 	// the last; empty: none.
 	First lifecycle.Event `json:"first,omitempty"`
@@ -114,6 +123,9 @@ func (p Plan) String() string {
 	fmt.Fprintf(&b, "%s %s to group %s (%d units), %s\n", p.Deployment, what, p.Group, len(p.Units), p.Strategy)
 	if p.First != "" {
 		fmt.Fprintf(&b, "\nfirst: %s\n", p.First)
+	}
+	if w := p.Before.weights(); len(w) > 0 {
+		fmt.Fprintf(&b, "\ntraffic before: %s\n", shares(p.Units, w))
 	}
 	for i, s := range p.Stages {
 		fmt.Fprintf(&b, "\nstage %d: %s, %d units, %s\n", i, s.Name, len(s.Units), s.Pace)

@@ -134,11 +134,21 @@ func (s ECS) back(p Plan, green []string) Plan {
 	return p
 }
 
-// allTraffic gives all traffic to the original, also where only the replacement was
-// touched: that had a share of what is the original's.
+// allTraffic gives the original the traffic that it had, also where only the
+// replacement was touched: that had a share of what is the original's. Where nobody
+// has looked before, it had all.
 func allTraffic(p Plan) Stage {
-	return Stage{Name: "original: all traffic", Walk: lifecycle.RollbackOriginal, Role: lifecycle.OriginalRole,
-		Units: reachable(p.Units, lifecycle.OriginalRole), Moves: moves(lifecycle.AllowTraffic), Pace: Pace{Limit: 1, All: true}, Fresh: true}
+	s := Stage{Name: "original: all traffic", Walk: lifecycle.RollbackOriginal, Role: lifecycle.OriginalRole,
+		Units: reachable(p.Units, lifecycle.OriginalRole), Pace: Pace{Limit: 1, All: true}, Fresh: true}
+	had := p.Before.recorded(s.Units[0], 100)
+	if had == 0 {
+		had = 100 // it was to be replaced while nobody served: then all is better than none
+	}
+	if had < 100 {
+		s.Name = fmt.Sprintf("original: %d %% of the traffic, as before", had)
+	}
+	s.Moves = []Move{{Event: lifecycle.AllowTraffic, Weight: had}}
+	return s
 }
 
 // Lambda moves a Lambda alias from one version to another.
@@ -185,7 +195,11 @@ func (s Shift) begin(in Input, name string, walk lifecycle.Walk) (Plan, Stage, e
 		return Plan{}, Stage{}, refuse(lifecycle.NoUnits, "traffic shifts from one original to one replacement; the target has %d and %d",
 			count[lifecycle.OriginalRole], count[lifecycle.ReplacementRole])
 	}
+	if err := in.ready(true); err != nil {
+		return Plan{}, Stage{}, err
+	}
 	p := in.plan(name)
+	p.Divided = true
 	p.Rules = []Rule{{fmt.Sprintf("traffic to the replacement: %v %%", s.Weights()), "CodeDeploy: trafficRoutingConfig"}}
 	return p, Stage{Walk: walk, Role: lifecycle.ReplacementRole, Units: green, Pace: Pace{Limit: 1, All: true}, Fresh: true}, nil
 }

@@ -62,31 +62,33 @@ type unit struct {
 	running bool // a step of it was started and has not ended
 	ready   bool // its next move may start now
 	serving bool // it is in service, as far as the pace of the present stage is concerned
+	traffic known
 }
 
 // State is a deployment as far as its records tell it. Only [State.Apply] changes
 // it. The zero State is that of a deployment without records. It is not safe for
 // concurrent use.
 type State struct {
-	plan     Plan
-	began    time.Time
-	seq      int64
-	index    map[string]int
-	units    []unit
-	stage    int
-	open     bool
-	order    []int // positions of the stage's units, in their order
-	next     int   // position in order of the first one that may be pending
-	flight   []int // units whose steps were started, oldest first; entries may be stale
-	ready    []int // units whose next move may start, oldest first; entries may be stale
-	running  int   // steps started and not ended
-	counts   Counts
-	once     map[lifecycle.Event]onceState
-	first    *lifecycle.Error // first failure, for the verdict's message
-	held     time.Time        // when the hold of the open stage began; zero: it has not
-	stop     *Stop
-	finished *Outcome
-	failure  *lifecycle.Failure
+	plan      Plan
+	began     time.Time
+	seq       int64
+	index     map[string]int
+	units     []unit
+	stage     int
+	open      bool
+	order     []int // positions of the stage's units, in their order
+	next      int   // position in order of the first one that may be pending
+	flight    []int // units whose steps were started, oldest first; entries may be stale
+	ready     []int // units whose next move may start, oldest first; entries may be stale
+	running   int   // steps started and not ended
+	counts    Counts
+	once      map[lifecycle.Event]onceState
+	first     *lifecycle.Error // first failure, for the verdict's message
+	held      time.Time        // when the hold of the open stage began; zero: it has not
+	continued map[string]bool  // units whose present step somebody said Continue about; mostly nil
+	stop      *Stop
+	finished  *Outcome
+	failure   *lifecycle.Failure
 }
 
 // Begin makes a plan's first record, and the state that it leads to: the same as

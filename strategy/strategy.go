@@ -25,18 +25,32 @@ type Input struct {
 	Units      []lifecycle.Unit   // the whole group, Healthy and Revision filled in
 	Balanced   bool               // a load balancer sends hosts their traffic
 	TestRoute  bool               // ECS: there is a test listener
+	Pool       bool               // the target can make replacements
+
+	// Before is how the target was found; of a rollback, before what it rolls back
+	// began. Nil: it takes no snapshots.
+	Before *Snapshot
+	// Weights is the traffic that units have by the records when a rollback begins.
+	// Those left out: unknown. A forward deployment begins with Before.
+	Weights map[string]lifecycle.Weight
+	// AnyTraffic lets a deployment begin whoever has the traffic. Zero: one whose
+	// originals do not have it, or whose replacements have some, is refused.
+	AnyTraffic bool
 
 	// RollbackOf is the deployment to roll back; empty: go forward.
 	RollbackOf string
 	// Touched names the units to deploy to: those that the deployment to roll back
 	// has touched, or those that are outdated. Nil: all.
-	Touched    []string
-	Overrides  []string
-	Timeout    time.Duration   // of the deployment; zero: none
-	First      lifecycle.Event // an event of its own before the first stage; empty: none
-	Last       lifecycle.Event // and after the last
-	Quarantine []string
-	LostBudget int // units that may be lost without counting as failed; zero: none
+	Touched []string
+	// Provisioned names the replacements that were made for the deployment to roll
+	// back. They are retired in the end.
+	Provisioned []string
+	Overrides   []string
+	Timeout     time.Duration   // of the deployment; zero: none
+	First       lifecycle.Event // an event of its own before the first stage; empty: none
+	Last        lifecycle.Event // and after the last
+	Quarantine  []string
+	LostBudget  int // units that may be lost without counting as failed; zero: none
 }
 
 // plan begins a plan with what all kinds have in common.
@@ -44,7 +58,7 @@ func (in Input) plan(strategy string) Plan {
 	return Plan{
 		Deployment: in.Deployment, Group: in.Group, Revision: in.Revision, LastGood: in.LastGood,
 		RollbackOf: in.RollbackOf, Strategy: strategy, Units: in.Units, Overrides: in.Overrides, Timeout: in.Timeout,
-		First: in.First, Last: in.Last, Quarantine: in.Quarantine,
+		First: in.First, Last: in.Last, Quarantine: in.Quarantine, Before: in.Before, Weights: in.Weights,
 	}
 }
 
