@@ -105,6 +105,7 @@ func (r *runner) planRollback(ctx context.Context, st *strategy.State, id string
 	return r.plan(ctx, strategy.Input{
 		Deployment: id, Revision: *good, Overrides: r.d.overrides(),
 		RollbackOf: st.Plan().Deployment, Touched: st.Touched(), First: r.onRollback(),
+		Before: st.Plan().Before, Weights: st.Weights(),
 	}, st.Standing())
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,6 +76,12 @@ type Deployment struct {
 	// their turn. Zero: DefaultParallel.
 	Parallel int
 
+	// OnForeignChange is what to do about traffic that somebody else has changed since
+	// the deployment last set it, where the target can tell. Zero: hold, until it is put
+	// back or somebody says Continue or Stop. With overwrite a deployment also begins
+	// whoever has the traffic. A rollback always sets what it needs.
+	OnForeignChange target.Foreign
+
 	// Gates are asked before each stage, but those of a rollback. None: nothing is.
 	Gates []Gate
 	// Before, After and OnRollback run once per deployment, in this process: before
@@ -114,8 +121,8 @@ type StopOptions struct {
 }
 
 // Plan makes the plan that Run would carry out now, and touches nothing: no
-// record is written, no unit is asked for more than its presence. It fails where
-// Run would refuse to start.
+// record is written, no unit is asked for more than its presence, and the target
+// for how things stand. It fails where Run would refuse to start.
 func (d *Deployment) Plan(ctx context.Context) (strategy.Plan, error) {
 	var plan strategy.Plan
 	look := func(r *runner) (err error) {
@@ -204,8 +211,10 @@ func (d *Deployment) Stop(ctx context.Context, opt StopOptions) error {
 }
 
 // Continue ends the hold that the deployment is in (CodeDeploy: ContinueDeployment):
-// traffic moves, originals are retired, the next wave begins. It returns as Stop
-// does; ErrNoHold if there is nothing to continue.
+// traffic moves, originals are retired, the next wave begins; traffic that somebody
+// else has changed is overwritten; a rollback gives up on originals that are not
+// healthy, and leaves traffic where it is. It returns as Stop does; ErrNoHold if there
+// is nothing to continue.
 func (d *Deployment) Continue(ctx context.Context, reason string) error {
 	return d.command(ctx, command{reason: reason})
 }
@@ -262,6 +271,8 @@ func (d *Deployment) valid() error {
 		return errors.New("deployment: Group is empty: name the deployment group")
 	case d.Target == nil:
 		return errors.New("deployment: Target is nil: say where to deploy")
+	case !slices.Contains([]target.Foreign{target.HoldForeign, target.StopForeign, target.AdoptForeign, target.OverwriteForeign}, d.OnForeignChange):
+		return fmt.Errorf("deployment: OnForeignChange is %q: want nothing, stop, adopt or overwrite", d.OnForeignChange)
 	default:
 		return nil
 	}

@@ -28,6 +28,8 @@ type runner struct {
 	now     time.Time          // when the loop last looked at the clock
 	pending []lifecycle.Record // folded, and not written yet
 	events  []event            // room for what the pool tells
+	todo    []job              // room for what the pool is given
+	waiting waiting            // steps that wait for the world outside
 	// commands takes what other goroutines ask for; done is closed when nobody reads
 	// it any more.
 	commands chan command
@@ -47,11 +49,12 @@ type command struct {
 // event is what another goroutine tells the loop: that a step ended, a note about
 // it, or what the alarms say.
 type event struct {
-	step   lifecycle.Step
-	note   *lifecycle.Note
-	err    error
-	alarms []rollback.Reading
-	gates  *Answer
+	step    lifecycle.Step
+	note    *lifecycle.Note
+	err     error
+	foreign target.Foreign // what the step was to do about foreign changes
+	alarms  []rollback.Reading
+	gates   *Answer
 }
 
 // drive is the loop: ask Next, write, act, wait, and again, until the deployment
@@ -70,12 +73,15 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 	if r.latch != nil {
 		others.Go(func() { r.poll(stepCtx, p) })
 	}
-	r.pending, r.joined = r.pending[:0], false
+	r.pending, r.joined, r.waiting = r.pending[:0], false, nil
 
 	start, again := st.Running(), true
 	for {
 		r.now = time.Now().UTC()
 		if err := r.join(ctx, st); err != nil {
+			return err
+		}
+		if err := r.giveUp(st); err != nil {
 			return err
 		}
 		dec := strategy.Next(st, r.now)
@@ -103,12 +109,13 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 		if err := r.flush(ctx, st); err != nil {
 			return err
 		}
-		p.start(start, again)
+		p.start(r.jobs(st, start, again))
 		if again {
 			again = false
 			continue
 		}
-		if err := r.wait(ctx, st, dec.Wake, p); err != nil {
+		p.start(r.jobs(st, r.waiting.due(r.now), false))
+		if err := r.wait(ctx, st, r.waiting.wake(dec.Wake), p); err != nil {
 			return err
 		}
 	}
@@ -181,6 +188,12 @@ func (r *runner) obey(ctx context.Context, st *strategy.State, c command) error 
 	if c.stop != nil {
 		rec.Data = stopData(strategy.Stop{Code: lifecycle.ManualStop, Reason: cmp.Or(c.stop.Reason, "no reason given"), Rollback: c.stop.Rollback})
 	} else {
+		if len(r.waiting) > 0 && st.Stop() == nil {
+			r.now = time.Now().UTC()
+			err := r.release(ctx, st, cmp.Or(c.reason, "no reason given"))
+			c.reply <- err
+			return err
+		}
 		hold, _ := st.Hold()
 		if hold.Name == "" || st.Stop() != nil {
 			c.reply <- ErrNoHold
@@ -216,8 +229,27 @@ func (r *runner) hear(st *strategy.State, e event) error {
 	case e.note != nil:
 		return r.add(st, noted(e.step, *e.note))
 	default:
-		return r.add(st, lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: failure(e.err)})
+		return r.ended(st, e)
 	}
+}
+
+// ended takes in how a step ended, or that it waits.
+func (r *runner) ended(st *strategy.State, e event) error {
+	f := failure(e.err)
+	if hint := r.waits(st, e, f); hint != "" {
+		again := r.now.Add(askAgain)
+		if st.Continued(e.step.Unit) { // it was asked for before that was known
+			again = r.now
+		}
+		if note := r.waiting.hear(e.step, f, hint, again); note != nil {
+			return r.add(st, noted(e.step, *note))
+		}
+		return nil
+	}
+	if len(r.waiting) > 0 {
+		delete(r.waiting, e.step)
+	}
+	return r.add(st, lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: f})
 }
 
 func noted(step lifecycle.Step, n lifecycle.Note) lifecycle.Record {

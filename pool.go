@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
 )
 
 // DefaultParallel is how many steps of a deployment are done at once, unless
@@ -31,8 +32,10 @@ type pool struct {
 
 // job is a step to do.
 type job struct {
-	step  lifecycle.Step
-	again bool // it was begun before a crash
+	step    lifecycle.Step
+	again   bool              // it was begun before a crash
+	expect  *lifecycle.Weight // the traffic that the unit has by the records; nil: unknown, or of no account
+	foreign target.Foreign
 }
 
 func newPool(limit int, do func(job) event) *pool {
@@ -45,8 +48,8 @@ func newPool(limit int, do func(job) event) *pool {
 }
 
 // start hands steps over. Those beyond the limit wait in their order.
-func (p *pool) start(steps []lifecycle.Step, again bool) {
-	if len(steps) == 0 {
+func (p *pool) start(jobs []job) {
+	if len(jobs) == 0 {
 		return
 	}
 	p.mu.Lock()
@@ -54,9 +57,7 @@ func (p *pool) start(steps []lifecycle.Step, again bool) {
 	if p.head == len(p.queue) {
 		p.queue, p.head = p.queue[:0], 0
 	}
-	for _, s := range steps {
-		p.queue = append(p.queue, job{s, again})
-	}
+	p.queue = append(p.queue, jobs...)
 	p.call()
 }
 

@@ -81,11 +81,34 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 	if tr, ok := r.d.Target.(target.TestRouted); ok {
 		in.TestRoute = tr.TestRoute()
 	}
+	if err := r.snapshot(ctx, &in); err != nil {
+		return strategy.Plan{}, err
+	}
 	st := r.d.Strategy
 	if st == nil {
 		st = strategy.OneAtATime()
 	}
-	return st.Plan(in)
+	plan, err := st.Plan(in)
+	plan.Before, plan.Weights = in.Before, in.Weights // also where a strategy knows nothing of them
+	return plan, err
+}
+
+// snapshot lets the target say how things stand before a deployment that goes
+// forward. A rollback goes back to what was found then.
+func (r *runner) snapshot(ctx context.Context, in *strategy.Input) error {
+	s, ok := r.d.Target.(target.Snapshotter)
+	if !ok || in.RollbackOf != "" {
+		return nil
+	}
+	snap, err := s.Snapshot(ctx, r.job)
+	if err != nil {
+		return fmt.Errorf("group %s: looking at how things stand: %w", r.d.Group, err)
+	}
+	before := strategy.Snapshot(snap)
+	in.Before = &before
+	r.job.Before = &snap
+	in.AnyTraffic = r.d.OnForeignChange == target.OverwriteForeign
+	return nil
 }
 
 // asRecorded gives the units of a rollback the roles that they had in what is rolled
@@ -223,6 +246,7 @@ func (d *Deployment) overrides() []string {
 		{d.OutdatedOnly, "OutdatedOnly"},
 		{d.AllowQuarantined, "AllowQuarantined"},
 		{d.LostBudget > 0, "LostBudget"},
+		{d.OnForeignChange == target.AdoptForeign || d.OnForeignChange == target.OverwriteForeign, "OnForeignChange: " + string(d.OnForeignChange)},
 		{d.Watch.StartAnyway, "Watch.StartAnyway"},
 		{d.Watch.IgnoreUnreadable, "Watch.IgnoreUnreadable"},
 	} {
@@ -303,6 +327,7 @@ func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 	}
 	r.job = r.newJob(plan.Revision, nil, plan.LastGood)
 	r.job.Rollback, r.job.BlueGreen = plan.RollbackOf != "", byTraffic(plan)
+	r.job.Before = (*target.Snapshot)(plan.Before)
 	if plan.Revision.Digest == "" {
 		return nil // traffic goes back to what nobody here has deployed
 	}

@@ -85,7 +85,7 @@ func (s *State) Continued(unit string) bool { return s.continued[unit] }
 
 // applyContinued takes in that somebody said Continue about a step that waits.
 func (s *State) applyContinued(step lifecycle.Step) error {
-	_, u, err := s.at(step)
+	_, u, err := s.at(step, -1)
 	if err != nil {
 		return err
 	}
