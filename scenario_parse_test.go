@@ -11,6 +11,7 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target"
 )
 
 // options reads words such as name=value; a word without a value has the value "".
@@ -47,6 +48,8 @@ func (s *scene) deployment(words []string) *Deployment {
 			d.EventTimeouts = map[lifecycle.Event]time.Duration{lifecycle.Event(event): s.duration(limit)}
 		case "lost":
 			d.LostBudget = s.number(value)
+		case "foreign":
+			d.OnForeignChange = target.Foreign(value)
 		case "supersede":
 			d.Supersede = true
 		case "outdated-only":

@@ -34,6 +34,7 @@ type surface interface {
 	target.Target
 	On(fake.Match, ...fake.Fault)
 	SetHealth(string, bool)
+	Interfere(string, lifecycle.Weight)
 	Revive(string)
 	Done() []lifecycle.Step
 }
@@ -61,6 +62,7 @@ func init() { // they refer to each other
 		"join":    (*scene).join,
 		"sick":    func(s *scene, w []string) { s.world.SetHealth(w[0], false) },
 		"well":    func(s *scene, w []string) { s.world.SetHealth(w[0], true) },
+		"weight":  func(s *scene, w []string) { s.world.Interfere(w[0], lifecycle.Weight(s.number(w[1]))) },
 		"publish": func(s *scene, w []string) { s.world.next(w[0]) },
 	}
 }

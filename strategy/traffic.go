@@ -51,7 +51,7 @@ func (s *State) divide(u *unit, now known) {
 	for i := range s.units {
 		if o := &s.units[i]; o.Role != u.Role {
 			o.traffic = 0
-			if w, ok := now.weight(); ok {
+			if w, ok := now.weight(); ok && (w == 100 || s.plan.RollbackOf == "") { // else it goes to whoever had it
 				o.traffic = weighs(100 - w)
 			}
 		}

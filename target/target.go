@@ -54,6 +54,9 @@ type Traffic interface {
 
 // Task is a step together with what its doer must know.
 type Task struct {
+	// Step says what is to be done. In a rollback the weight of an original is the one
+	// that Job.Before shows; what it leaves goes to whoever had it then, and not to
+	// the replacement.
 	Step lifecycle.Step
 	Job  *Job // shared by all tasks of a deployment; read only
 

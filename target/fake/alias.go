@@ -21,7 +21,10 @@ type Alias struct {
 	original, replacement string // the replacement is empty before the first Publish
 }
 
-var _ target.Target = (*Alias)(nil)
+var (
+	_ target.Target      = (*Alias)(nil)
+	_ target.Snapshotter = (*Alias)(nil)
+)
 
 // NewAlias makes an alias that points to a version.
 func NewAlias(version string) *Alias {
@@ -57,6 +60,21 @@ func (a *Alias) Units(ctx context.Context) ([]lifecycle.Unit, error) {
 	return units, nil
 }
 
+// Snapshot implements [target.Snapshotter].
+func (a *Alias) Snapshot(ctx context.Context, _ *target.Job) (target.Snapshot, error) {
+	return a.snapshot(ctx)
+}
+
+// Interfere is somebody else who gives a version a weight and the rest to the other
+// one.
+func (a *Alias) Interfere(version string, w lifecycle.Weight) {
+	a.doer.mu.Lock()
+	defer a.doer.mu.Unlock()
+	a.split(0, version, w, a.original, a.replacement)
+}
+
+func (a *Alias) has(unit string) (lifecycle.Weight, bool) { return a.now(unit), true }
+
 func (a *Alias) missing(unit string) string {
 	if _, known := a.Weights()[unit]; known {
 		return ""
@@ -68,6 +86,10 @@ func (a *Alias) missing(unit string) string {
 func (a *Alias) effect(t target.Task, stale time.Duration) error {
 	switch e := t.Step.Event; {
 	case e == lifecycle.AllowTraffic:
+		if back := a.before(t); back != nil {
+			a.set(stale, back...)
+			return nil
+		}
 		a.split(stale, t.Step.Unit, weightOf(t.Step), a.original, a.replacement)
 	case !slices.Contains(lifecycle.LambdaReplacement.Events(), e):
 		return failure(t.Step, lifecycle.Unsupported, "a Lambda alias has no such event")

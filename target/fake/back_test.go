@@ -78,26 +78,48 @@ func TestBack_ReplacementVanishes(t *testing.T) {
 	}
 }
 
-// H4, invariant 7: the side to go back to is not healthy, so traffic stays.
+// H4, G27, invariant 7: the side to go back to is not healthy, so traffic stays where
+// it is and the rollback waits: until the originals are healthy, or until somebody says
+// that there is no point.
 func TestH4_OriginalNotHealthy(t *testing.T) {
-	each(t, func(t *testing.T, kind string) {
-		s := kinds[kind](t)
-		event := lifecycle.AfterAllowTraffic
-		if kind == "EC2" { // where originals are still in traffic then
-			event = lifecycle.AfterBlockTraffic
-		}
-		s.On(fake.Match{Deployment: "d-2", Event: event}, fake.Fail(lifecycle.HookFailed))
-		for id := range s.serving() {
-			s.SetHealth(id, false)
-		}
-		res := s.run(t)
-		require.Equal(t, strategy.DeploymentFailed, res.Rollback.Status)
-		for _, u := range res.Units {
-			if w := s.weights()[u.Unit]; w > 0 {
-				require.Contains(t, []string{"host-5", "host-6", "web-3", "version of d-2"}, u.Unit)
+	ends := map[string]strategy.Verdict{"healthy": strategy.DeploymentSucceeded, "continue": strategy.DeploymentFailed, "stop": strategy.DeploymentStopped}
+	for how, verdict := range ends {
+		each(t, func(t *testing.T, kind string) {
+			s := kinds[kind](t)
+			event := lifecycle.AfterAllowTraffic
+			if kind == "EC2" { // where originals are still in traffic then
+				event = lifecycle.AfterBlockTraffic
 			}
-		}
-	})
+			s.On(fake.Match{Deployment: "d-2", Event: event}, fake.Fail(lifecycle.HookFailed))
+			before := s.serving()
+			for id := range before {
+				s.SetHealth(id, false)
+			}
+			timer := time.AfterFunc(10*time.Hour, func() {
+				require.NotEqual(t, before, s.serving(), "it waits")
+				switch how {
+				case "healthy":
+					for id := range before {
+						s.SetHealth(id, true)
+					}
+				case "continue":
+					require.NoError(t, s.deploy.Continue(t.Context(), "they are dead"))
+				default:
+					require.NoError(t, s.deploy.Stop(t.Context(), cutover.StopOptions{}))
+				}
+			})
+			defer timer.Stop()
+			res := s.run(t)
+			require.Equal(t, verdict, res.Rollback.Status, "%s, %s", kind, how)
+			if how == "healthy" {
+				require.Equal(t, before, s.serving())
+				return
+			}
+			for id, w := range s.serving() {
+				require.Contains(t, []string{"host-5", "host-6", "web-3", "version of d-2"}, id, "has %d", w)
+			}
+		})
+	}
 }
 
 // G16: one original is retired and another cannot be. The deployment has succeeded
@@ -241,13 +263,13 @@ func TestService_Promote(t *testing.T) {
 		s := kinds["ECS"](t)
 		service := s.surface.(*fake.Service)
 		lastly(s, fake.Fail(lifecycle.HookFailed))
-		s.SetHealth("web-2", false)
+		s.On(fake.Match{Unit: "web-2"}, fake.Fail(lifecycle.TargetFailed))
 		require.Equal(t, strategy.DeploymentFailed, s.run(t).Rollback.Status)
 		require.Equal(t, []string{"web-2", "web-3"}, service.TaskSets())
 
 		s.release(t, "d-3", "three")
-		res := s.run(t)
-		require.Contains(t, res.Failure.Message, "the task set exists already")
+		_, err := s.deploy.Run(t.Context())
+		require.ErrorContains(t, err, "the original web-2 has 0 % of the traffic, not all of it (found: web-3 100 %)")
 		service.Promote()
 		require.Equal(t, []string{"web-3"}, service.TaskSets())
 		s.release(t, "d-4", "four")

@@ -128,6 +128,14 @@ func (s *scales) now(unit string) lifecycle.Weight {
 	return s.weights[unit]
 }
 
+// snapshot is what everybody has, for those who are to be deployed to.
+func (s *scales) snapshot(ctx context.Context) (target.Snapshot, error) {
+	if err := context.Cause(ctx); err != nil {
+		return target.Snapshot{}, err
+	}
+	return target.Snapshot{Weights: s.Weights()}, nil
+}
+
 // Lag lets reads of weights that change from now on say the old value for d. See
 // also [StaleRead].
 func (s *scales) Lag(d time.Duration) {

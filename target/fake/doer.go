@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -19,6 +20,8 @@ type world interface {
 	// effect changes what the step changes. Reads of weights that it changes lag
 	// behind by stale.
 	effect(t target.Task, stale time.Duration) error
+	// has is the traffic that the unit has now; false: there is nothing to have.
+	has(unit string) (lifecycle.Weight, bool)
 }
 
 // doer is what the targets of this package have in common. It knows steps by their
@@ -202,7 +205,9 @@ func (d *doer) finish(t target.Task, hit fault) (did bool, err error) {
 		return false, d.outcomes[key]
 	}
 	if err := d.effect(t, hit.stale); err != nil {
-		d.outcomes[key] = err
+		if e, ok := errors.AsType[*lifecycle.Error](err); !ok || e.Code != lifecycle.ExternalChange && e.Code != lifecycle.TrafficUnhealthy {
+			d.outcomes[key] = err // else nothing was done, and the step may come again
+		}
 		return false, err
 	}
 	d.outcomes[key] = nil
@@ -214,9 +219,45 @@ func (d *doer) finish(t target.Task, hit fault) (did bool, err error) {
 
 func (d *doer) effect(t target.Task, stale time.Duration) error {
 	if t.Step.Event == lifecycle.AllowTraffic && d.sick[t.Step.Unit] {
-		return failure(t.Step, lifecycle.TargetFailed, "the unit does not pass its health checks: it is given no traffic")
+		return failure(t.Step, lifecycle.TrafficUnhealthy, "the unit does not pass its health checks: it is given no traffic")
+	}
+	done, err := d.compare(t)
+	if done || err != nil {
+		return err
 	}
 	return d.world.effect(t, stale)
+}
+
+// compare looks whether somebody else has changed the traffic of the unit, and reports
+// whether the step is done by leaving it so.
+func (d *doer) compare(t target.Task) (done bool, err error) {
+	if e := t.Step.Event; t.Expect == nil || e != lifecycle.AllowTraffic && e != lifecycle.BlockTraffic {
+		return false, nil
+	}
+	found, ok := d.world.has(t.Step.Unit)
+	want := weightOf(t.Step)
+	if !ok || found == *t.Expect || found == want {
+		return false, nil
+	}
+	why := fmt.Sprintf("somebody else has changed the traffic of %s: it should have %d %% and has %d %%", t.Step.Unit, *t.Expect, found)
+	note := func(what string) {
+		if t.Note != nil {
+			t.Note(lifecycle.Note{Code: lifecycle.ExternalChange, Text: why + "; " + what})
+		}
+	}
+	switch {
+	case t.Foreign == target.OverwriteForeign:
+		note(fmt.Sprintf("overwritten with %d %%", want))
+		return false, nil
+	case t.Foreign != target.AdoptForeign:
+		return false, failure(t.Step, lifecycle.ExternalChange, why)
+	case found > want:
+		note("adopted")
+		return true, nil
+	default:
+		note(fmt.Sprintf("adopted, and goes on to %d %%", want))
+		return false, nil
+	}
 }
 
 // weightOf is the traffic that a unit has after the step.

@@ -31,9 +31,10 @@ type Fleet struct {
 }
 
 var (
-	_ target.Target   = (*Fleet)(nil)
-	_ target.Balanced = (*Fleet)(nil)
-	_ target.Pool     = (*Fleet)(nil)
+	_ target.Target      = (*Fleet)(nil)
+	_ target.Balanced    = (*Fleet)(nil)
+	_ target.Pool        = (*Fleet)(nil)
+	_ target.Snapshotter = (*Fleet)(nil)
 )
 
 // NewFleet makes n hosts called host-1, host-2 and so on, without zones.
@@ -139,6 +140,31 @@ func (f *Fleet) Revision(unit string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.revision[unit]
+}
+
+// Snapshot implements [target.Snapshotter]. A fleet without roles says nothing about
+// traffic: its hosts are deployed to wherever they are.
+func (f *Fleet) Snapshot(ctx context.Context, _ *target.Job) (target.Snapshot, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.balancer == nil || !slices.ContainsFunc(f.units, func(u lifecycle.Unit) bool { return u.Role != "" }) {
+		return target.Snapshot{}, context.Cause(ctx)
+	}
+	return f.balancer.snapshot(ctx)
+}
+
+// Interfere is somebody else who gives a host a weight.
+func (f *Fleet) Interfere(host string, w lifecycle.Weight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.balancer.set(0, share{host, w})
+}
+
+func (f *Fleet) has(unit string) (lifecycle.Weight, bool) {
+	if f.balancer == nil {
+		return 0, false
+	}
+	return f.balancer.now(unit), true
 }
 
 func (f *Fleet) missing(unit string) string {

@@ -33,8 +33,9 @@ type Service struct {
 }
 
 var (
-	_ target.Target     = (*Service)(nil)
-	_ target.TestRouted = (*Service)(nil)
+	_ target.Target      = (*Service)(nil)
+	_ target.TestRouted  = (*Service)(nil)
+	_ target.Snapshotter = (*Service)(nil)
 )
 
 // NewService makes a service whose first task set, NAME-1, has all the traffic.
@@ -132,6 +133,21 @@ func (s *Service) TestTraffic() string {
 	return s.test
 }
 
+// Snapshot implements [target.Snapshotter].
+func (s *Service) Snapshot(ctx context.Context, _ *target.Job) (target.Snapshot, error) {
+	return s.snapshot(ctx)
+}
+
+// Interfere is somebody else who gives a task set a weight and the rest to the other
+// one.
+func (s *Service) Interfere(taskSet string, w lifecycle.Weight) {
+	s.doer.mu.Lock()
+	defer s.doer.mu.Unlock()
+	s.split(0, taskSet, w, s.original, s.replacement)
+}
+
+func (s *Service) has(unit string) (lifecycle.Weight, bool) { return s.now(unit), true }
+
 func (s *Service) missing(unit string) string {
 	if unit == s.original || unit == s.replacement {
 		return ""
@@ -162,11 +178,28 @@ func (s *Service) effect(t target.Task, stale time.Duration) error {
 	case e == lifecycle.AllowTestTraffic:
 		s.test = unit
 	case e == lifecycle.AllowTraffic:
+		if back := s.before(t); back != nil {
+			s.set(stale, back...)
+			return nil
+		}
 		s.split(stale, unit, weightOf(t.Step), s.original, s.replacement)
 	case !slices.Contains(lifecycle.ECSReplacement.Events(), e):
 		return failure(t.Step, lifecycle.Unsupported, "an ECS service has no such event")
 	}
 	return nil
+}
+
+// before is what everybody had before a deployment that is rolled back, if that was a
+// mix: the rest goes back to where it was. Nil: it was not, or nobody knows.
+func (s *scales) before(t target.Task) []share {
+	if t.Job == nil || !t.Job.Rollback || t.Job.Before == nil || t.Job.Before.Weights[t.Step.Unit] != t.Step.Weight || t.Step.Weight == target.Full {
+		return nil
+	}
+	var to []share
+	for id := range s.Weights() {
+		to = append(to, share{id, t.Job.Before.Weights[id]})
+	}
+	return to
 }
 
 // split gives a unit its weight, the rest to the other of two, and nothing to anyone
