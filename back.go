@@ -32,6 +32,9 @@ func (r *runner) finish(ctx context.Context, st *strategy.State, end *strategy.E
 			records = append(records, noted(here, *note))
 		}
 	}
+	if note := leftNote(st, end.Verdict); note != nil && out.Rollback == "" {
+		records = append(records, noted(here, *note))
+	}
 	data, err := json.Marshal(out)
 	if err != nil {
 		return fmt.Errorf("%s: writing the outcome: %w", here.Deployment, err)
@@ -53,7 +56,7 @@ func ending(st *strategy.State, v strategy.Verdict) rollback.Ending {
 	stop := st.Stop()
 	return rollback.Ending{
 		Stopped: v == strategy.DeploymentStopped, Alarm: stop != nil && stop.Code == lifecycle.AlarmActive, IsRollback: plan.RollbackOf != "",
-		Revision: plan.Revision, LastGood: plan.LastGood, Touched: len(st.Touched()),
+		Revision: plan.Revision, LastGood: plan.LastGood, Touched: len(st.Touched()) + len(st.Provisioned()),
 		ByTraffic: byTraffic(plan),
 	}
 }
@@ -105,7 +108,7 @@ func (r *runner) planRollback(ctx context.Context, st *strategy.State, id string
 	return r.plan(ctx, strategy.Input{
 		Deployment: id, Revision: *good, Overrides: r.d.overrides(),
 		RollbackOf: st.Plan().Deployment, Touched: st.Touched(), First: r.onRollback(),
-		Before: st.Plan().Before, Weights: st.Weights(),
+		Before: st.Plan().Before, Weights: st.Weights(), Provisioned: st.Provisioned(),
 	}, st.Standing())
 }
 

@@ -52,7 +52,8 @@ type event struct {
 	step    lifecycle.Step
 	note    *lifecycle.Note
 	err     error
-	foreign target.Foreign // what the step was to do about foreign changes
+	foreign target.Foreign   // what the step was to do about foreign changes
+	units   []lifecycle.Unit // that were made
 	alarms  []rollback.Reading
 	gates   *Answer
 }
@@ -85,7 +86,7 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 			return err
 		}
 		dec := strategy.Next(st, r.now)
-		if question := r.gates.hold(&dec, len(r.d.Gates) > 0, r.now); question {
+		if question := r.gates.hold(&dec, len(r.d.Gates) > 0 && !st.CleansUp(), r.now); question {
 			q := Question{Plan: st.Plan(), Stage: st.Stage(), Now: r.now}
 			others.Go(func() { a := ask(stepCtx, r.d.Gates, q); p.tell(event{gates: &a}) })
 		}
@@ -235,6 +236,13 @@ func (r *runner) hear(st *strategy.State, e event) error {
 
 // ended takes in how a step ended, or that it waits.
 func (r *runner) ended(st *strategy.State, e event) error {
+	if e.step.Event == lifecycle.Provision {
+		rec, err := made(st, e)
+		if err != nil {
+			return err
+		}
+		return r.add(st, rec)
+	}
 	f := failure(e.err)
 	if hint := r.waits(st, e, f); hint != "" {
 		again := r.now.Add(askAgain)

@@ -36,6 +36,7 @@ type job struct {
 	again   bool              // it was begun before a crash
 	expect  *lifecycle.Weight // the traffic that the unit has by the records; nil: unknown, or of no account
 	foreign target.Foreign
+	units   int // Provision: how many to make
 }
 
 func newPool(limit int, do func(job) event) *pool {

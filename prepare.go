@@ -69,9 +69,14 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 		u.Healthy, u.Revision = known.Healthy && u.Lost == "", known.Revision
 		in.Units[i] = u
 	}
+	var left []string
 	if in.RollbackOf != "" {
 		in.Units = asRecorded(in, standing)
+		_, left = unused(in.Units, standing.Leftover)
+	} else {
+		in.Units, left = unused(in.Units, standing.Leftover)
 	}
+	_, in.Pool = r.d.Target.(target.Pool)
 	if r.d.OutdatedOnly && in.RollbackOf == "" {
 		in.Touched = outdated(in)
 	}
@@ -89,7 +94,7 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 		st = strategy.OneAtATime()
 	}
 	plan, err := st.Plan(in)
-	plan.Before, plan.Weights = in.Before, in.Weights // also where a strategy knows nothing of them
+	plan.Before, plan.Weights, plan.Leftover = in.Before, in.Weights, left // also where a strategy knows nothing of them
 	return plan, err
 }
 

@@ -98,6 +98,12 @@ func (s *scene) text(r lifecycle.Record) string {
 			s.decode(r.Data, &n)
 			add("%s %s", n.Code, n.Text)
 		}
+	case lifecycle.Ended:
+		if r.Step.Event == lifecycle.Provision && r.Data != nil {
+			var units []lifecycle.Unit
+			s.decode(r.Data, &units)
+			add("%s", s.provisioned(plan, units, r.Failure != nil))
+		}
 	case lifecycle.Stopped:
 		var stop strategy.Stop
 		s.decode(r.Data, &stop)
@@ -111,6 +117,25 @@ func (s *scene) text(r lifecycle.Record) string {
 		add("%s", r.Failure.Code)
 	}
 	return strings.TrimSpace(s.names.Replace(strings.Join(parts, " ")))
+}
+
+// provisioned takes the units in that were made, and lists them.
+func (s *scene) provisioned(plan strategy.Plan, units []lifecycle.Unit, failed bool) string {
+	var ids []string
+	for _, u := range units {
+		ids = append(ids, u.ID)
+	}
+	plan.Stages = slices.Clone(plan.Stages)
+	if failed {
+		plan.Stages = []strategy.Stage{{Name: "replacements: retire", Units: ids, Moves: []strategy.Move{{Event: lifecycle.Retire}}, Pace: strategy.Pace{Limit: len(ids), Cleanup: true}}}
+	}
+	for i := range plan.Stages {
+		if plan.Stages[i].Role == lifecycle.ReplacementRole {
+			plan.Stages[i].Units = ids
+		}
+	}
+	s.plans[plan.Deployment] = plan
+	return span(ids)
 }
 
 func (s *scene) decode(data json.RawMessage, into any) {

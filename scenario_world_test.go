@@ -83,6 +83,10 @@ func (s *scene) fleet(words []string) {
 				_, err := f.Provision(s.t.Context(), id, n)
 				require.NoError(s.t, err)
 			}}
+		if slices.Contains(words, "pool") { // deployments make their replacements
+			s.world.next = func(string) {}
+			f.On(fake.Match{Event: lifecycle.Provision}, fake.Delay(s.takes))
+		}
 	case "ecs":
 		f := fake.NewService("web")
 		if slices.Contains(words, "no-test-listener") {

@@ -34,17 +34,22 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 		}
 	}()
 	note := func(n lifecycle.Note) { p.tell(event{step: step, note: &n}) }
-	if step.Unit == "" {
+	if step.Unit == "" && step.Event != lifecycle.Provision {
 		e.err = r.once(ctx, step, j.again, note)
 		return e
 	}
-	limit := r.d.EventTimeouts[step.Event]
+	whole, limit := ctx, r.d.EventTimeouts[step.Event]
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTooLong)
 		defer cancel()
 	}
-	e.err = r.insist(ctx, target.Task{Step: step, Job: r.job, Expect: j.expect, Foreign: j.foreign, Note: note})
+	if step.Unit == "" {
+		e.units, e.err = r.provision(ctx, whole, step, j.units)
+	} else {
+		task := target.Task{Step: step, Job: r.job, Expect: j.expect, Foreign: j.foreign, Note: note}
+		e.err = r.insist(ctx, func() error { return r.d.Target.Perform(ctx, task) })
+	}
 	if e.err != nil && context.Cause(ctx) == errTooLong {
 		e.err = &lifecycle.Error{Step: step, Err: errTooLong, Failure: lifecycle.Failure{Code: lifecycle.TimedOut,
 			Message: fmt.Sprintf("has not ended within %s (EventTimeouts); what it was doing may still run", limit)}}
@@ -58,10 +63,10 @@ var errTooLong = errors.New("the event took too long")
 // step was done. Its doer keeps the outcome, so asking again does nothing twice.
 var patience = [...]time.Duration{time.Second, 5 * time.Second, 25 * time.Second}
 
-// insist performs a task, and asks again while the answer is Unknown.
-func (r *runner) insist(ctx context.Context, t target.Task) error {
+// insist does something, and again while the answer is Unknown.
+func (r *runner) insist(ctx context.Context, do func() error) error {
 	for _, pause := range patience {
-		err := r.d.Target.Perform(ctx, t)
+		err := do()
 		if e, ok := errors.AsType[*lifecycle.Error](err); !ok || e.Code != lifecycle.Unknown {
 			return err
 		}
@@ -71,7 +76,7 @@ func (r *runner) insist(ctx context.Context, t target.Task) error {
 		case <-time.After(pause):
 		}
 	}
-	return r.d.Target.Perform(ctx, t)
+	return do()
 }
 
 // once runs the caller's own hook for an event of the whole deployment.

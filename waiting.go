@@ -16,7 +16,11 @@ import (
 func (r *runner) jobs(st *strategy.State, steps []lifecycle.Step, again bool) []job {
 	r.todo = r.todo[:0]
 	for _, s := range steps {
-		r.todo = append(r.todo, job{step: s, again: again, foreign: r.onForeign(st, s.Unit), expect: expected(st, s)})
+		j := job{step: s, again: again, foreign: r.onForeign(st, s.Unit), expect: expected(st, s)}
+		if s.Event == lifecycle.Provision {
+			j.units = st.Plan().Provision
+		}
+		r.todo = append(r.todo, j)
 	}
 	return r.todo
 }

@@ -166,12 +166,18 @@ type onceState struct {
 
 // applyOnce takes in a record of an event that belongs to no unit.
 func (s *State) applyOnce(r lifecycle.Record) error {
-	if e := r.Step.Event; e == "" || e != s.plan.First && e != s.plan.Last {
+	e := r.Step.Event
+	if e == "" || e != s.plan.First && e != s.plan.Last && (e != lifecycle.Provision || s.plan.Provision == 0) {
 		return fmt.Errorf("the plan has no such event")
 	}
 	o, known := s.once[r.Step.Event]
 	if r.Kind == lifecycle.Ended && (!known || !o.running) {
 		return fmt.Errorf("the step was not started")
+	}
+	if r.Kind == lifecycle.Ended && e == lifecycle.Provision {
+		if err := s.applyProvisioned(r); err != nil {
+			return err
+		}
 	}
 	if s.once == nil {
 		s.once = map[lifecycle.Event]onceState{}

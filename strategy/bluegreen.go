@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,7 +11,9 @@ import (
 
 // BlueGreen is CodeDeploy's blue/green deployment to hosts: replacements are
 // deployed to and tried, then traffic moves to them, then it leaves the originals.
-// It needs a load balancer, and units of both roles.
+// It needs a load balancer, and units of both roles. Where there are no replacements
+// and the target is a pool, it makes them first: as many as there are originals that
+// serve. A rollback retires those it made, after traffic is back.
 type BlueGreen struct {
 	Name    string // shown in the plan; empty: said by Minimum
 	Minimum Minimum
@@ -35,15 +38,20 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 			return Plan{}, refuse(lifecycle.NoPreviousRevision, "originals are gone (%s), so traffic cannot go back to them; it stays where it is, deploy a good revision", strings.Join(gone, ", "))
 		}
 		p.Stages = backByTraffic(green, in.served(blue))
+		if made := in.made(); len(made) > 0 {
+			p.Stages = append(p.Stages, retire(made))
+		}
 		p.Rules = []Rule{{"traffic returns to the originals before it leaves the replacements", "CodeDeploy: lifecycle event availability, rollback"}}
 		return in.done(p)
+	case len(blue) > 0 && len(green) == 0 && in.Pool:
+		p.Provision = in.toMake(blue)
 	case len(blue) == 0 || len(green) == 0:
 		return Plan{}, refuse(lifecycle.NoUnits, "a blue/green deployment needs originals and replacements; %d and %d can be reached", len(blue), len(green))
 	}
 	if err := in.ready(false); err != nil {
 		return Plan{}, err
 	}
-	pace, rule, err := s.Minimum.Pace(len(green))
+	pace, rule, err := s.Minimum.Pace(max(len(green), p.Provision))
 	if err != nil {
 		return Plan{}, err
 	}
@@ -64,6 +72,9 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 	p.Rules = []Rule{rule,
 		{"the minimum counts the replacements", "CodeDeploy: instance health"},
 		{"originals are deregistered all together, and each must succeed", "CodeDeploy: deployment configurations"}}
+	if p.Provision > 0 {
+		p.Rules = append(p.Rules, Rule{fmt.Sprintf("%d replacements are made first, as many as originals serve", p.Provision), "CodeDeploy: COPY_AUTO_SCALING_GROUP"})
+	}
 	return in.done(p)
 }
 

@@ -51,9 +51,9 @@ func (s *State) decide(now time.Time) Decision {
 	case s.stop != nil:
 		return s.nextStopped()
 	case s.stage >= len(s.plan.Stages):
-		return s.doOnce(s.plan.Last, Decision{End: &End{Verdict: DeploymentSucceeded}})
+		return s.end()
 	case !s.open && s.stage == 0:
-		return s.doOnce(s.plan.First, Decision{Note: []lifecycle.Record{{Kind: lifecycle.StageOpen, Step: s.here()}}})
+		return s.doOnce(s.plan.First, s.provisioned(Decision{Note: []lifecycle.Record{{Kind: lifecycle.StageOpen, Step: s.here()}}}))
 	case !s.open:
 		return Decision{Note: []lifecycle.Record{{Kind: lifecycle.StageOpen, Step: s.here()}}}
 	}

@@ -38,10 +38,16 @@ type Plan struct {
 	// the last; empty: none.
 	First lifecycle.Event `json:"first,omitempty"`
 	Last  lifecycle.Event `json:"last,omitempty"`
-	Rules []Rule          `json:"rules"`
+	// Provision is how many replacements the target makes before the first stage; the
+	// stages of replacements list no units until then. Zero: none.
+	Provision int    `json:"provision,omitempty"`
+	Rules     []Rule `json:"rules"`
 	// Quarantine lists the digests of revisions that were rolled back in this group
 	// and have not succeeded since.
 	Quarantine []string `json:"quarantine,omitempty"`
+	// Leftover lists replacements that were made for earlier deployments of the group
+	// and that nobody has retired yet.
+	Leftover []string `json:"leftover,omitempty"`
 	// Timeout is how long the deployment may take, counted from its first record, in
 	// nanoseconds in JSON. When it is over nothing new is started, and the deployment
 	// has failed. Zero: no limit.
@@ -124,11 +130,14 @@ func (p Plan) String() string {
 	if p.First != "" {
 		fmt.Fprintf(&b, "\nfirst: %s\n", p.First)
 	}
+	if p.Provision > 0 {
+		fmt.Fprintf(&b, "\n%s: %d replacements, made by the target\n", lifecycle.Provision, p.Provision)
+	}
 	if w := p.Before.weights(); len(w) > 0 {
 		fmt.Fprintf(&b, "\ntraffic before: %s\n", shares(p.Units, w))
 	}
 	for i, s := range p.Stages {
-		fmt.Fprintf(&b, "\nstage %d: %s, %d units, %s\n", i, s.Name, len(s.Units), s.Pace)
+		fmt.Fprintf(&b, "\nstage %d: %s, %d units, %s\n", i, s.Name, p.size(s), s.Pace)
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		p.rows(w, s)
 		w.Flush()
@@ -143,6 +152,9 @@ func (p Plan) String() string {
 	for _, r := range p.Rules {
 		fmt.Fprintf(&b, "  %s (%s)\n", r.Text, r.Source)
 	}
+	if len(p.Leftover) > 0 {
+		fmt.Fprintf(&b, "  left over from earlier deployments, and not used: %s\n", names(p.Leftover))
+	}
 	if p.Timeout > 0 {
 		fmt.Fprintf(&b, "  it may take %s in all (Deployment.Timeout)\n", p.Timeout)
 	}
@@ -152,12 +164,22 @@ func (p Plan) String() string {
 	return b.String()
 }
 
+// size is how many units a stage has, or will have.
+func (p Plan) size(s Stage) int {
+	if len(s.Units) == 0 && s.Role == lifecycle.ReplacementRole {
+		return p.Provision
+	}
+	return len(s.Units)
+}
+
 func (p Plan) rows(w *tabwriter.Writer, s Stage) {
 	byID := make(map[string]lifecycle.Unit, len(p.Units))
 	for _, u := range p.Units {
 		byID[u.ID] = u
 	}
-	fmt.Fprintf(w, "  \tunit\tzone\thealth\tnow\n")
+	if len(s.Units) > 0 {
+		fmt.Fprintf(w, "  \tunit\tzone\thealth\tnow\n")
+	}
 	for i, id := range s.Units {
 		u := byID[id]
 		health := "unhealthy"
@@ -183,6 +205,19 @@ func (p Plan) age(u lifecycle.Unit) string {
 	default:
 		return "old revision"
 	}
+}
+
+// names lists units, but no more than people read.
+func names(ids []string) string {
+	const most = 8
+	var out []string
+	for _, id := range ids[:min(len(ids), most)] {
+		out = append(out, printable(id))
+	}
+	if more := len(ids) - most; more > 0 {
+		out = append(out, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(out, ", ")
 }
 
 func printable(s string) string {

@@ -96,7 +96,7 @@ func (s *simulation) step() (done bool, err error) {
 	case len(s.queue) > 0:
 		e := heap.Pop(&s.queue).(end)
 		s.now = e.at
-		return false, s.apply(lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: s.fails(e.step)})
+		return false, s.apply(s.ended(e.step))
 	default:
 		return s.wait(d.Wake)
 	}
@@ -124,6 +124,19 @@ func (s *simulation) took(step lifecycle.Step) time.Duration {
 		return time.Second
 	}
 	return s.model.Took(step)
+}
+
+// ended is the record of a step's end. Replacements are called new-1, new-2 and so on.
+func (s *simulation) ended(step lifecycle.Step) lifecycle.Record {
+	r := lifecycle.Record{Kind: lifecycle.Ended, Step: step, Failure: s.fails(step)}
+	if step.Event == lifecycle.Provision && r.Failure == nil {
+		units := make([]lifecycle.Unit, s.st.plan.Provision)
+		for i := range units {
+			units[i] = lifecycle.Unit{ID: fmt.Sprintf("new-%d", i+1), Role: lifecycle.ReplacementRole}
+		}
+		r.Data, _ = json.Marshal(units) // plain fields always marshal
+	}
+	return r
 }
 
 func (s *simulation) fails(step lifecycle.Step) *lifecycle.Failure {

@@ -13,6 +13,9 @@ type Standing struct {
 	LastGood   *revision.Revision
 	Units      map[string]lifecycle.Unit // Healthy and Revision, by id
 	Quarantine []string                  // digests of revisions that were rolled back and have not succeeded since
+	// Leftover lists replacements that were made for deployments that did not succeed,
+	// and that nobody has retired.
+	Leftover []string
 }
 
 // Standing says how the deployment leaves its group, by CodeDeploy's rules: only
@@ -29,6 +32,7 @@ func (s *State) Standing() Standing {
 		rev := s.plan.Revision
 		st.LastGood = &rev
 	}
+	st.Leftover = s.Leftover(good)
 	for _, u := range s.Each() {
 		st.Units[u.ID] = u
 	}
@@ -52,6 +56,8 @@ func (s *State) Each() iter.Seq2[*Unit, lifecycle.Unit] {
 func (s *State) left(u *unit, good bool) lifecycle.Unit {
 	next := lifecycle.Unit{ID: u.ID, Zone: u.Zone, Role: u.Role, Healthy: u.Healthy, Revision: u.Revision}
 	switch {
+	case u.Role == lifecycle.ReplacementRole && u.retired():
+		next.Healthy, next.Revision = false, ""
 	case u.Status == Succeeded && u.Role == lifecycle.OriginalRole:
 		next.Healthy = s.plan.RollbackOf != "" // else it is out of traffic, and still what it was
 	case u.Status == Succeeded && u.Role != "" && s.plan.RollbackOf != "":

@@ -62,6 +62,7 @@ type unit struct {
 	running bool // a step of it was started and has not ended
 	ready   bool // its next move may start now
 	serving bool // it is in service, as far as the pace of the present stage is concerned
+	made    bool // for this deployment, by the target's pool
 	traffic known
 }
 
@@ -136,7 +137,7 @@ func (s *State) Units() []Unit {
 // crash these are to be done again.
 func (s *State) Running() []lifecycle.Step {
 	var steps []lifecycle.Step
-	for _, e := range []lifecycle.Event{s.plan.First, s.plan.Last} {
+	for _, e := range []lifecycle.Event{s.plan.First, lifecycle.Provision, s.plan.Last} {
 		if s.once[e].running {
 			steps = append(steps, lifecycle.Step{Deployment: s.plan.Deployment, Event: e})
 		}
@@ -150,11 +151,12 @@ func (s *State) Running() []lifecycle.Step {
 }
 
 // Touched returns the ids of the units that a rollback would have to go back to,
-// in the order of the plan. Never nil.
+// in the order of the plan. What was made for the deployment and is retired already is
+// none of them. Never nil.
 func (s *State) Touched() []string {
 	ids := []string{}
 	for i := range s.units {
-		if s.units[i].Touched {
+		if u := &s.units[i]; u.Touched && !(u.made && u.retired()) {
 			ids = append(ids, s.units[i].ID)
 		}
 	}
@@ -171,7 +173,7 @@ func (s *State) step(i int) lifecycle.Step {
 // deployment that goes forward has done all its stages.
 func (s *State) Joins() bool {
 	return s.index != nil && s.finished == nil && s.stop == nil && s.plan.RollbackOf == "" &&
-		s.stage >= len(s.plan.Stages) && s.plan.Stages[0].Role == ""
+		s.stage >= len(s.plan.Stages) && len(s.plan.Stages) > 0 && s.plan.Stages[0].Role == ""
 }
 
 // Knows reports whether the plan lists the unit.

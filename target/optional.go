@@ -31,7 +31,9 @@ type TestRouted interface {
 // DISCOVER_EXISTING) lists them and is never asked. It asks for as many as there are
 // originals that serve, after the deployment's first record and its Before hook, and
 // before the first stage. What it was given is recorded. When the deployment is
-// rolled back, all of it is retired, after traffic is back.
+// rolled back, all of it is retired, after traffic is back, as far as Units lists it
+// with the role of a replacement. What is left of a deployment that failed without a
+// rollback is not used again: it may still be listed.
 type Pool interface {
 	// Provision makes n units with the role of a replacement, out of traffic, and
 	// returns them when they can be deployed to. It is known by the deployment's id:
@@ -39,8 +41,9 @@ type Pool interface {
 	// missing to n. Units of other deployments are never returned and never removed.
 	//
 	// If it fails for good, it returns what it has made so far beside the error, best a
-	// [*lifecycle.Error]: the engine retires that and fails the deployment. With code
-	// Unknown it is asked again. On cancel it returns soon, and what it has begun is
+	// [*lifecycle.Error]: the engine retires that and fails the deployment. Asked for
+	// none, it makes none and returns what there is. With code Unknown it is asked
+	// again. On cancel it returns soon, and what it has begun is
 	// found again by the deployment's id.
 	Provision(ctx context.Context, deployment string, n int) ([]lifecycle.Unit, error)
 

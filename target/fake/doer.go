@@ -171,12 +171,14 @@ func (d *doer) admit(ctx context.Context, s lifecycle.Step) (faults []fault, rel
 }
 
 // reachable refuses steps of units that are not there. That a unit was retired is
-// still known when it is gone.
+// still known when it is gone; of a host it is true whoever did it.
 func (d *doer) reachable(s lifecycle.Step) error {
 	why := d.lost[s.Unit]
 	if why == "" {
 		why = d.world.missing(s.Unit)
-		if outcome, ended := d.outcomes[s.Key()]; ended && outcome == nil && s.Event == lifecycle.Retire {
+		_, host := d.world.(*Fleet)
+		outcome, ended := d.outcomes[s.Key()]
+		if s.Event == lifecycle.Retire && (host || ended && outcome == nil) {
 			why = ""
 		}
 	}

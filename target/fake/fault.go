@@ -9,7 +9,8 @@ import (
 	"github.com/cutover-deploy/cutover/target"
 )
 
-// Match says which steps a fault hits. Zero fields match everything.
+// Match says which steps a fault hits. Zero fields match everything, but for the making
+// of replacements, which is hit where Event says Provision.
 type Match struct {
 	Deployment string
 	Unit       string
@@ -24,7 +25,7 @@ type Match struct {
 func (m Match) fits(s lifecycle.Step) bool {
 	return (m.Deployment == "" || m.Deployment == s.Deployment) &&
 		(m.Unit == "" || m.Unit == s.Unit) &&
-		(m.Event == "" || m.Event == s.Event)
+		(m.Event == s.Event || m.Event == "" && s.Event != lifecycle.Provision)
 }
 
 // Fault is something that happens to a step. Make one with the functions of this

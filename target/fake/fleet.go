@@ -45,8 +45,8 @@ func NewFleet(n int) *Fleet {
 }
 
 // NewBlueGreen makes a fleet for blue/green deployments: n originals called host-1,
-// host-2 and so on, in traffic behind b. Replacements come from [Fleet.Provision],
-// which is to be called before each deployment.
+// host-2 and so on, in traffic behind b. Replacements come from [Fleet.Provision]:
+// a deployment calls it, unless a test has done so before.
 func NewBlueGreen(n int, b *Balancer) *Fleet {
 	f := FleetOf().Balance(b)
 	f.SetUnits(f.number(n, lifecycle.OriginalRole)...)
