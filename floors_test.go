@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"target/onprem":                 3,
 	"target/fake":                   3,
 	"target/haproxy":                3,
+	"target/command":                3,
 	".":                             3,
 	"internal/awsfake":              0,
 	"internal/moto":                 0,
