@@ -25,6 +25,8 @@ var floors = map[string]int{
 	"lifecycle/journal/journaltest": 2,
 	"target/onprem":                 3,
 	"target/fake":                   3,
+	"target/haproxy":                3,
+	"target/command":                3,
 	".":                             3,
 	"internal/awsfake":              0,
 	"internal/moto":                 0,

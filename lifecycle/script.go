@@ -41,6 +41,9 @@ type Script struct {
 	Timeout  time.Duration // zero: 3600 s, CodeDeploy's default
 	Grace    time.Duration // between TERM and KILL; zero: 10 s
 	Account  *Account      // nil: the account of this process
+
+	args    []string // of a [Command]
+	command bool     // it is one: its limit is not in an AppSpec, and its file not in a revision
 }
 
 // Run runs the script and returns nil if it exited with status 0, else a *Error.

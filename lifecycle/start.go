@@ -88,7 +88,7 @@ func (h *running) start(ctx context.Context, null *os.File, mark string) error {
 		Files: append([]*os.File{null, h.out.stdout.w, h.out.stderr.w}, closedAbove2()...),
 		Sys:   h.group.attr(h.s.Account),
 	}
-	argv := []string{h.s.Path}
+	argv, shell := append([]string{h.s.Path}, h.s.args...), false
 	for try := 0; ; try++ {
 		proc, err := os.StartProcess(argv[0], argv, attr)
 		switch {
@@ -96,9 +96,9 @@ func (h *running) start(ctx context.Context, null *os.File, mark string) error {
 			h.proc = proc
 			h.group.started(proc.Pid)
 			return nil
-		case errors.Is(err, errExecFormat) && len(argv) == 1 && h.s.foreign() == "":
+		case errors.Is(err, errExecFormat) && !shell && h.s.foreign() == "":
 			h.env.note("", "script "+h.s.Location+" has no interpreter line; it is run by "+plainShell)
-			argv = []string{plainShell, h.s.Path}
+			argv, shell = append([]string{plainShell}, argv...), true
 		case errors.Is(err, errTextBusy) && try < 50 && pause(ctx, 10*time.Millisecond):
 			// A fork elsewhere in this process still holds the file open for
 			// writing; it lets go as soon as it executes its program.

@@ -19,12 +19,20 @@ func (h *running) supervise(ctx context.Context) error {
 	case <-limit.C:
 		n := h.end()
 		return h.s.fail(h.env, ScriptTimedOut, fmt.Sprintf(
-			"exceeded its time limit of %v and was ended, %s killed; raise timeout in the AppSpec if it needs longer",
-			h.s.timeout(), processes(n)), nil)
+			"exceeded its time limit of %v and was ended, %s killed; raise %s if it needs longer",
+			h.s.timeout(), processes(n), h.s.limitName()), nil)
 	case <-ctx.Done():
 		h.end()
 		return context.Cause(ctx)
 	}
+}
+
+// limitName is where a script's limit is set.
+func (s *Script) limitName() string {
+	if s.command {
+		return "its limit"
+	}
+	return "timeout in the AppSpec"
 }
 
 func processes(n int) string {
