@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"target/agent":                  2,
 	"target/targettest":             2,
 	"lifecycle/journal/journaltest": 2,
+	"target/function":               2,
 	"target/onprem":                 3,
 	"target/fake":                   3,
 	".":                             3,
@@ -119,7 +120,7 @@ func TestLibraryPullsInNeitherSDKNorTestLibraries(t *testing.T) {
 		t.Skip("SKIPPED indirect imports: there is no go command here")
 	}
 	forbidden := []string{"github.com/aws/", "github.com/stretchr/", "go.uber.org/goleak", "pgregory.net/", "github.com/vbauerster/", "testing"}
-	for _, pkg := range []string{"lifecycle", "lifecycle/journal", "revision", "appspec", "strategy", "rollback", "target", "target/agent", "target/onprem", ""} {
+	for _, pkg := range []string{"lifecycle", "lifecycle/journal", "revision", "appspec", "strategy", "rollback", "target", "target/agent", "target/function", "target/onprem", ""} {
 		out, err := exec.Command(tool, "list", "-deps", "./"+pkg).CombinedOutput()
 		require.NoError(t, err, "go list ./%s: %s", pkg, out)
 		for dep := range strings.FieldsSeq(string(out)) {

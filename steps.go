@@ -44,7 +44,7 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTooLong)
 		defer cancel()
 	}
-	e.err = r.insist(ctx, target.Task{Step: step, Job: r.job, Expect: j.expect, Foreign: j.foreign, Note: note})
+	e.err = r.insist(ctx, target.Task{Step: step, Job: r.job, Again: j.again, Expect: j.expect, Foreign: j.foreign, Note: note})
 	if e.err != nil && context.Cause(ctx) == errTooLong {
 		e.err = &lifecycle.Error{Step: step, Err: errTooLong, Failure: lifecycle.Failure{Code: lifecycle.TimedOut,
 			Message: fmt.Sprintf("has not ended within %s (EventTimeouts); what it was doing may still run", limit)}}
