@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"target/targettest":             2,
 	"lifecycle/journal/journaltest": 2,
 	"target/function":               2,
+	"target/throttle":               1,
 	"target/onprem":                 3,
 	"target/fake":                   3,
 	".":                             3,
@@ -47,7 +48,8 @@ var outside = map[string][]string{
 	"github.com/hashicorp/go-multierror": {"appspec", "lifecycle", "revision", "target/agent", "target/onprem", "strategy", "."},
 	"golang.org/x/sys":                   {"internal", "lifecycle", "lifecycle/journal", "revision", "target/agent", "target/onprem"},
 	"golang.org/x/term":                  {"examples"},
-	"github.com/aws":                     {"internal"},
+	"github.com/aws":                     {"internal", "target/throttle"},
+	"golang.org/x/time":                  {"target/throttle"},
 	"github.com/vbauerster/mpb/v8":       {"examples"},
 }
 
