@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"target/agent":                  2,
 	"target/targettest":             2,
 	"lifecycle/journal/journaltest": 2,
+	"rollback/cloudwatch":           2,
 	"target/function":               2,
 	"target/throttle":               1,
 	"target/lambda":                 3,
@@ -51,7 +52,7 @@ var outside = map[string][]string{
 	"github.com/hashicorp/go-multierror": {"appspec", "lifecycle", "revision", "target/agent", "target/onprem", "strategy", "."},
 	"golang.org/x/sys":                   {"internal", "lifecycle", "lifecycle/journal", "revision", "target/agent", "target/onprem"},
 	"golang.org/x/term":                  {"examples"},
-	"github.com/aws":                     {"internal", "target/throttle", "target/lambda"},
+	"github.com/aws":                     {"internal", "target/throttle", "target/lambda", "rollback/cloudwatch"},
 	"golang.org/x/time":                  {"target/throttle"},
 	"github.com/vbauerster/mpb/v8":       {"examples"},
 }
