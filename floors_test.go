@@ -23,12 +23,18 @@ var floors = map[string]int{
 	"target/agent":                  2,
 	"target/targettest":             2,
 	"lifecycle/journal/journaltest": 2,
+	"rollback/cloudwatch":           2,
+	"target/function":               2,
+	"target/throttle":               1,
+	"target/lambda":                 3,
 	"target/onprem":                 3,
 	"target/fake":                   3,
 	"target/haproxy":                3,
 	"target/command":                3,
 	".":                             3,
 	"internal/awsfake":              0,
+	"internal/awsfake/cloudwatch":   1,
+	"internal/awsfake/lambda":       1,
 	"internal/moto":                 0,
 	"examples/onprem":               4,
 	"examples/validate":             4,
@@ -50,7 +56,8 @@ var outside = map[string][]string{
 	"github.com/hashicorp/go-multierror": {"appspec", "lifecycle", "revision", "target/agent", "target/onprem", "target/inventory", "strategy", "."},
 	"golang.org/x/sys":                   {"internal", "lifecycle", "lifecycle/journal", "revision", "target/agent", "target/onprem"},
 	"golang.org/x/term":                  {"examples"},
-	"github.com/aws":                     {"internal"},
+	"github.com/aws":                     {"internal", "target/throttle", "target/lambda", "rollback/cloudwatch"},
+	"golang.org/x/time":                  {"target/throttle"},
 	"github.com/vbauerster/mpb/v8":       {"examples"},
 }
 
@@ -123,7 +130,7 @@ func TestLibraryPullsInNeitherSDKNorTestLibraries(t *testing.T) {
 		t.Skip("SKIPPED indirect imports: there is no go command here")
 	}
 	forbidden := []string{"github.com/aws/", "github.com/stretchr/", "go.uber.org/goleak", "pgregory.net/", "github.com/vbauerster/", "testing"}
-	for _, pkg := range []string{"lifecycle", "lifecycle/journal", "revision", "appspec", "strategy", "rollback", "target", "target/tags", "target/inventory", "target/agent", "target/onprem", ""} {
+	for _, pkg := range []string{"lifecycle", "lifecycle/journal", "revision", "appspec", "strategy", "rollback", "target", "target/tags", "target/inventory", "target/agent", "target/function", "target/onprem", ""} {
 		out, err := exec.Command(tool, "list", "-deps", "./"+pkg).CombinedOutput()
 		require.NoError(t, err, "go list ./%s: %s", pkg, out)
 		for dep := range strings.FieldsSeq(string(out)) {

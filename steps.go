@@ -47,7 +47,7 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 	if step.Unit == "" {
 		e.units, e.err = r.provision(ctx, whole, step, j.units)
 	} else {
-		task := target.Task{Step: step, Job: r.job, Expect: j.expect, Foreign: j.foreign, Note: note}
+		task := target.Task{Step: step, Job: r.job, Again: j.again, Expect: j.expect, Foreign: j.foreign, Note: note}
 		e.err = r.insist(ctx, func() error { return r.d.Target.Perform(ctx, task) })
 	}
 	if e.err != nil && context.Cause(ctx) == errTooLong {

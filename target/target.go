@@ -71,6 +71,11 @@ type Task struct {
 	// A driver that adopts or overwrites says so by Note.
 	Foreign Foreign
 
+	// Again says that the step was begun before a crash of the controller, which knows of
+	// no end. A doer that keeps no outcomes of its own, and can do the step only once,
+	// answers with code Interrupted, unless Job.RerunInterrupted.
+	Again bool
+
 	// Note, if not nil, takes warnings while the step runs. It may be called from
 	// any goroutine, and not after Perform has returned.
 	Note func(lifecycle.Note)

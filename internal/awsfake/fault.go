@@ -102,15 +102,22 @@ func (a *API) remember(h handler, c Call, out any) any {
 	if c.Fault == StaleRead {
 		for i := len(old) - 1; i >= 0; i-- {
 			if !reflect.DeepEqual(old[i], out) {
-				return old[i]
+				return own(old[i])
 			}
 		}
-		return out
+		return own(out)
 	}
 	if len(old) == 0 || !reflect.DeepEqual(old[len(old)-1], out) {
 		a.answers[key] = append(old, out)
 	}
-	return out
+	return own(out)
+}
+
+// own is a copy of an answer that is kept: the client writes into what it gets.
+func own(answer any) any {
+	v := reflect.New(reflect.TypeOf(answer).Elem())
+	v.Elem().Set(reflect.ValueOf(answer).Elem())
+	return v.Interface()
 }
 
 // setEnums gives every enumeration in an answer a value that no client knows. The
