@@ -96,6 +96,11 @@ func (p *parser) top(n *yaml.Node) *yaml.Node {
 }
 
 func (p *parser) secondDocument(text []byte, second *yaml.Node, err error) {
+	// An end marker without anything behind it loses nothing.
+	if err == nil && len(second.Content) == 1 && second.Content[0].Kind == yaml.ScalarNode && second.Content[0].Value == "" {
+		p.warn(ErrMultipleDocuments, second, "an empty second document follows").hint("remove the last ---")
+		return
+	}
 	p.cut = true
 	why := "text follows after the end of the first document, and would not count"
 	hint := "keep one document in the file and check the indentation of its first lines"
@@ -107,11 +112,6 @@ func (p *parser) secondDocument(text []byte, second *yaml.Node, err error) {
 	if err != nil {
 		line, _ := errorLine(err)
 		p.place(p.err(ErrMultipleDocuments, nil, why), clampLine(text, line), 1).hint(hint)
-		return
-	}
-	// An end marker without anything behind it loses nothing.
-	if len(second.Content) == 1 && second.Content[0].Kind == yaml.ScalarNode && second.Content[0].Value == "" {
-		p.warn(ErrMultipleDocuments, second, "an empty second document follows").hint("remove the last ---")
 		return
 	}
 	p.err(ErrMultipleDocuments, second, why).hint(hint)

@@ -89,6 +89,7 @@ func TestY7_TwoDocuments(t *testing.T) {
 	refused(t, head+"---\nver sion\nos: x: y\n", ErrMultipleDocuments)
 	refused(t, head+"...\n\tos: linux\n", ErrMultipleDocuments)
 	warned(t, head+"---\n", ErrMultipleDocuments)
+	refused(t, "os: linux\n---\n", ErrVersion) // what is missing is missing all the same
 	clean(t, "---\n"+head+"...\n")
 	// An indented first line is a document of its own.
 	_, errs, _ := check(t, "  version: 1.0\nos: linux\n", Options{})
