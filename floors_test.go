@@ -26,6 +26,7 @@ var floors = map[string]int{
 	".":                             3,
 	"internal/awsfake":              0,
 	"internal/moto":                 0,
+	"internal/sshtest":              0,
 	"examples/onprem":               4,
 	"examples/validate":             4,
 	"examples/customtarget":         4,
@@ -45,7 +46,10 @@ var outside = map[string][]string{
 	"gopkg.in/yaml.v3":                   {"appspec"},
 	"github.com/hashicorp/go-multierror": {"appspec", "lifecycle", "revision", "target/agent", "target/onprem", "strategy", "."},
 	"golang.org/x/sys":                   {"internal", "lifecycle", "lifecycle/journal", "revision", "target/agent", "target/onprem"},
+	"golang.org/x/crypto":                {"internal", "target/onprem"},
 	"golang.org/x/term":                  {"examples"},
+	"github.com/kevinburke/ssh_config":   {"target/onprem"},
+	"github.com/klauspost/compress":      {"target/agent"},
 	"github.com/aws":                     {"internal"},
 	"github.com/vbauerster/mpb/v8":       {"examples"},
 }

@@ -123,3 +123,6 @@ func (f Frame) Decode(message any) error {
 	}
 	return nil
 }
+
+// Rest is what follows the frames that were read, as bytes.
+func (c *Conn) Rest() io.Reader { return c.r }

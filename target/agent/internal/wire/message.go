@@ -59,11 +59,10 @@ type Request struct {
 	Step lifecycle.Step `json:"step"`
 	Job  *target.Job    `json:"job"` // without Bundle
 
-	// Run and the two counts say what the controller has seen already of a run of
-	// the step that it lost sight of.
+	// Run and Output say how much of the output the controller has seen already of a
+	// run of the step that it lost sight of, in bytes. Notes all come again.
 	Run    string `json:"run,omitempty"`
-	Output int64  `json:"output,omitempty"` // bytes
-	Notes  int    `json:"notes,omitempty"`
+	Output int64  `json:"output,omitempty"`
 
 	Content *Content           `json:"content,omitempty"` // what the controller can send; nil: nothing
 	Fetch   *revision.Download `json:"fetch,omitempty"`   // where the host can get it itself
