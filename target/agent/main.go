@@ -62,6 +62,7 @@ var commands = map[string]struct {
 	"serve":   {3, func(args []string, rw io.ReadWriteCloser) error { return relay(args[0], args[1], args[2], rw) }},
 	"daemon":  {3, func(args []string, _ io.ReadWriteCloser) error { return daemon(args[0], args[1], args[2]) }},
 	"install": {2, func(args []string, _ io.ReadWriteCloser) error { return installSelf(args[0], args[1]) }},
+	"perform": {3, func(args []string, rw io.ReadWriteCloser) error { return performBatch(args[0], args[1], args[2], rw) }},
 	"version": {0, func(_ []string, rw io.ReadWriteCloser) error { _, err := fmt.Fprintln(rw, linked); return err }},
 }
 
