@@ -27,6 +27,7 @@ var ErrAgain = errors.New("the agent has not done the step: ask again")
 type Client struct {
 	conn   *wire.Conn
 	stream io.ReadWriteCloser
+	pid    int // of the agent's process
 
 	mu       sync.Mutex
 	requests map[uint32]*inquiry
@@ -84,6 +85,7 @@ func (c *Client) welcome(s Start) error {
 			if h.Version != wire.Version || h.Digest != s.identity() {
 				return fmt.Errorf("the agent is another one (version %d, %.12s…) than was started (version %d, %.12s…)", h.Version, h.Digest, wire.Version, s.Digest)
 			}
+			c.pid = h.PID
 			return nil
 		default:
 			return fmt.Errorf("the agent introduces itself with a frame of kind %d", f.Kind)

@@ -18,15 +18,15 @@ import (
 // Start says which agent is started on a host, and how it works there. Its fields
 // are those of [Agent] but for Dir, which is in the command that starts it.
 type Start struct {
-	Digest string      // of the executable, hex SHA-256. Required
-	Umask  fs.FileMode // permission bits that the files of revisions do not get; zero: 022. Negation: use NoUmask
+	Digest string      `json:"digest,omitempty"` // of the executable, hex SHA-256. Required
+	Umask  fs.FileMode `json:"umask,omitempty"`  // permission bits that the files of revisions do not get; zero: 022, for none say NoUmask
 
-	Root  string
-	Allow []string
-	Env   []string
-	Keep  int
-	Grace time.Duration
-	Wait  time.Duration
+	Root  string        `json:"root,omitempty"`
+	Allow []string      `json:"allow,omitempty"`
+	Env   []string      `json:"env"`
+	Keep  int           `json:"keep,omitempty"`
+	Grace time.Duration `json:"grace,omitempty"` // nanoseconds
+	Wait  time.Duration `json:"wait,omitempty"`  // nanoseconds
 }
 
 // NoUmask is the value of Umask for a umask of 0.
@@ -74,17 +74,16 @@ func (w *Watch) request(t target.Task) (wire.Request, *transfer.Sender) {
 	job := *t.Job
 	req := wire.Request{Step: t.Step, Job: &job, Run: w.run, Output: w.output}
 	job.Bundle = nil
-	if t.Job.Bundle == nil {
-		return req, nil
-	}
-	if job.Revision.Digest == "" {
+	if t.Job.Bundle != nil && job.Revision.Digest == "" {
 		job.Revision.Digest = t.Job.Bundle.Manifest.Digest()
 	}
-	if !needsContent[t.Step.Event] {
+	switch {
+	case !needsContent[t.Step.Event]:
 		return req, nil
-	}
-	if w.Fetch != nil {
+	case w.Fetch != nil:
 		req.Fetch = w.Fetch
+		return req, nil
+	case t.Job.Bundle == nil:
 		return req, nil
 	}
 	s := w.sender(t.Job.Bundle)

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/cutover-deploy/cutover/revision"
@@ -25,7 +26,7 @@ func (b *bringer) Bring(ctx context.Context, dir string, retained func() []Retai
 	case b.q.Fetch != nil:
 		return transfer.Fetch(ctx, *b.q.Fetch, dir, b.q.Job.Revision.Digest)
 	case b.q.Content == nil:
-		return nil, nil, transfer.ErrUnavailable
+		return nil, nil, fmt.Errorf("%w: this host does not retain it, and nobody offers it", transfer.ErrUnavailable)
 	}
 	b.r.supplier.Store(b.q)
 	defer b.r.supplier.Store(nil)
