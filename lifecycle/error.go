@@ -25,12 +25,13 @@ const (
 	InstallRefused      Code = "InstallRefused"      // the plan cannot be carried out; nothing was touched
 	InstallFailed       Code = "InstallFailed"       // failed in the middle; everything was put back
 
-	UnitLost     Code = "UnitLost"     // the unit is gone or cannot be reached
-	UnitBusy     Code = "UnitBusy"     // another deployment works on it
-	Unknown      Code = "Unknown"      // nobody can say whether the step was done; never success
-	Unsupported  Code = "Unsupported"  // this platform or driver cannot do it
-	TargetFailed Code = "TargetFailed" // the driver's own error: see the message
-	Panicked     Code = "Panicked"     // a plug-in panicked
+	UnitLost        Code = "UnitLost"        // the unit is gone or cannot be reached
+	IdentityChanged Code = "IdentityChanged" // the machine is not the one that is known by its address; nothing was sent to it
+	UnitBusy        Code = "UnitBusy"        // another deployment works on it
+	Unknown         Code = "Unknown"         // nobody can say whether the step was done; never success
+	Unsupported     Code = "Unsupported"     // this platform or driver cannot do it
+	TargetFailed    Code = "TargetFailed"    // the driver's own error: see the message
+	Panicked        Code = "Panicked"        // a plug-in panicked
 
 	ExternalChange   Code = "ExternalChange"   // somebody else changed the traffic meanwhile; nothing was overwritten
 	TrafficUnhealthy Code = "TrafficUnhealthy" // the side that was to get traffic is not healthy, with its reasons

@@ -2,6 +2,7 @@ package revision
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"time"
 )
@@ -65,6 +66,22 @@ type Bundle struct {
 	Kind     Kind   // what it was taken from. KindArchive: modes and times are the manifest's, not those in Dir
 	Manifest Manifest
 	Notes    []string // what was found and tolerated (set-id bits stripped, a leading directory removed)
+
+	// Content, if not nil, supplies the content of a regular file instead of Dir. Copy
+	// calls it from several goroutines and compares what it reads with the manifest.
+	Content func(e Entry) (io.ReadCloser, error)
+
+	// Presign, if not nil, makes an address at which a machine without credentials can
+	// get the archive itself for a while. A source that can do so sets it.
+	Presign func(ctx context.Context) (Download, error)
+}
+
+// Download says where the archive of a revision can be fetched by whoever has the
+// address. The address may be as good as a password: it is never recorded.
+type Download struct {
+	URL    string `json:"url"`    // http or https
+	SHA256 string `json:"sha256"` // of the archive, hex. Required
+	Size   int64  `json:"size"`   // of the archive, in bytes. Required
 }
 
 // Manifest lists everything in a revision, sorted by path in byte order. Its

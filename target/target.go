@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"io"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
@@ -79,6 +80,12 @@ type Task struct {
 	// Note, if not nil, takes warnings while the step runs. It may be called from
 	// any goroutine, and not after Perform has returned.
 	Note func(lifecycle.Note)
+
+	// Output, if not nil, takes what the step's scripts print while they run, as the
+	// host's log has it: raw, to be escaped before showing. It is for people who
+	// watch; what comes faster than it is taken may be left out. Writes come one at a
+	// time, and not after Perform has returned. A driver need not have any.
+	Output io.Writer
 }
 
 // Job is what the steps of one deployment have in common.

@@ -94,7 +94,10 @@ func (a *Agent) keep() int {
 //
 // When ctx is cancelled the step is abandoned: its scripts are ended, all of
 // them, and context.Cause(ctx) is returned.
-func (a *Agent) Perform(ctx context.Context, t target.Task) error {
+func (a *Agent) Perform(ctx context.Context, t target.Task) error { return a.performBy(ctx, t, nil) }
+
+// performBy is Perform with somebody who brings what the host lacks; nil: nobody.
+func (a *Agent) performBy(ctx context.Context, t target.Task, bring bringer) error {
 	if err := a.check(t); err != nil {
 		return err
 	}
@@ -103,7 +106,7 @@ func (a *Agent) Perform(ctx context.Context, t target.Task) error {
 		over, mine := a.join(key)
 		if mine {
 			defer a.leave(key, over)
-			return a.perform(ctx, t)
+			return a.perform(ctx, t, bring)
 		}
 		select {
 		case <-ctx.Done():
@@ -152,7 +155,7 @@ func (a *Agent) leave(key string, over chan struct{}) {
 
 // perform does the step unless its outcome is known, and records the outcome
 // before it returns.
-func (a *Agent) perform(ctx context.Context, t target.Task) error {
+func (a *Agent) perform(ctx context.Context, t target.Task, bring bringer) error {
 	if err := a.makeDir(); err != nil {
 		return fail(t.Step, lifecycle.TargetFailed, "the state directory cannot be made: %v", err)
 	}
@@ -166,6 +169,7 @@ func (a *Agent) perform(ctx context.Context, t target.Task) error {
 		return err
 	}
 	w := newWork(a, t, o)
+	w.bring = bring
 	if dead != nil {
 		if err := w.endLeftovers(ctx, *dead); err != nil {
 			return a.answer(ctx, t.Step, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
+	"github.com/cutover-deploy/cutover/target/agent/internal/transfer"
 )
 
 // prepare does Start: it brings the revision to the host and finds out whether
@@ -85,12 +86,30 @@ func (w *work) fetch(ctx context.Context) (*release, revision.Manifest, error) {
 			return r, m, nil
 		}
 	}
-	b, digest, err := w.bundle()
+	b, digest, done, err := w.bundle(ctx)
 	if err != nil {
 		return nil, revision.Manifest{}, err
 	}
 	r, err := w.copy(ctx, b, digest)
+	done()
+	if w.bring != nil && changedHere(err) {
+		// A script has changed a retained revision. What it changed is sent again.
+		if b, done, err = w.brought(ctx, true); err != nil {
+			return nil, revision.Manifest{}, err
+		}
+		r, err = w.copy(ctx, b, digest)
+		done()
+	}
+	if err == nil {
+		transfer.Prune(w.a.incoming(), "")
+	}
 	return r, b.Manifest, err
+}
+
+// changedHere reports whether a copy failed because a file was not what it was.
+func changedHere(err error) bool {
+	e, ok := errors.AsType[*lifecycle.Error](err)
+	return ok && e.Code == lifecycle.DigestMismatch
 }
 
 func (w *work) copy(ctx context.Context, b *revision.Bundle, digest string) (*release, error) {
@@ -118,18 +137,22 @@ func (w *work) copy(ctx context.Context, b *revision.Bundle, digest string) (*re
 }
 
 // bundle is the content to deploy, and its digest: the one that came with the job,
-// or the same revision as this host has retained it.
-func (w *work) bundle() (*revision.Bundle, string, error) {
+// or the same revision as this host has retained it, or the one that is brought now.
+// Done gives back what the bundle holds.
+func (w *work) bundle(ctx context.Context) (b *revision.Bundle, digest string, done func(), err error) {
 	b, want := w.job.Bundle, w.job.Revision.Digest
+	done = func() {}
 	if b == nil {
-		b, err := w.retained(want)
-		return b, want, err
+		if b, err = w.retained(want); err != nil && w.bring != nil {
+			b, done, err = w.brought(ctx, false)
+		}
+		return b, want, done, err
 	}
 	have := b.Manifest.Digest()
 	if want != "" && have != want {
-		return nil, "", w.fail(lifecycle.DigestMismatch, "the revision's content has digest %s, but the deployment pinned %s; open the revision again or start a new deployment", have, want)
+		return nil, "", nil, w.fail(lifecycle.DigestMismatch, "the revision's content has digest %s, but the deployment pinned %s; open the revision again or start a new deployment", have, want)
 	}
-	return b, have, nil
+	return b, have, done, nil
 }
 
 // retained looks for a revision among those that the group's deployments left.

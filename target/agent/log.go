@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -24,6 +25,20 @@ func (l *lazyLog) Write(p []byte) (int, error) {
 		l.f = f
 	}
 	return l.f.Write(p)
+}
+
+// watched is a log that somebody else may look at. What becomes of their copy is
+// no concern of the log's.
+type watched struct {
+	log  io.Writer
+	show io.Writer // nil: nobody
+}
+
+func (l watched) Write(p []byte) (int, error) {
+	if l.show != nil {
+		_, _ = l.show.Write(p)
+	}
+	return l.log.Write(p)
 }
 
 func (l *lazyLog) close() {

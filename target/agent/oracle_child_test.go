@@ -53,6 +53,7 @@ type childReport struct {
 }
 
 func TestMain(m *testing.M) {
+	Main() // the tests of the agent's process start this program as one
 	if path := os.Getenv(childVar); path != "" {
 		runChild(path)
 		return

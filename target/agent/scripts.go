@@ -38,7 +38,7 @@ func (w *work) scripts(ctx context.Context) error {
 	defer log.close()
 	env := w.a.env(w.step, w.out.Done)
 	env.Vars = w.environ()
-	runner := lifecycle.Runner{Log: log, Note: func(n lifecycle.Note) { w.warn(n.Code, "%s", n.Text) }}
+	runner := lifecycle.Runner{Log: watched{log, w.show}, Note: func(n lifecycle.Note) { w.warn(n.Code, "%s", n.Text) }}
 	return runner.Run(ctx, env, hooks[w.out.Done:])
 }
 

@@ -15,10 +15,12 @@ import (
 // Names below the state directory. None can be the encoded id of a group, since
 // those never begin with a dot.
 const (
-	groupsDir  = ".groups"  // one record per group: what is installed
-	stepsDir   = ".steps"   // outcomes of steps, a folder per deployment
-	installDir = ".install" // what the install transaction keeps, a folder per group
-	lockName   = ".lock"    // one operation at a time on this host
+	groupsDir  = ".groups"   // one record per group: what is installed
+	stepsDir   = ".steps"    // outcomes of steps, a folder per deployment
+	installDir = ".install"  // what the install transaction keeps, a folder per group
+	incoming   = ".incoming" // what has come of a revision so far
+	agentsDir  = ".agents"   // executables, named by digest, and the socket of the agent's process
+	lockName   = ".lock"     // one operation at a time on this host
 )
 
 // Names below the folder of a deployment, which is GROUP/DEPLOYMENT as the host

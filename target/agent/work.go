@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,7 +19,10 @@ type work struct {
 	step lifecycle.Step
 	job  *target.Job
 	note func(lifecycle.Note)
-	dir  string // of the deployment: GROUP/DEPLOYMENT
+	show io.Writer // takes the output of scripts besides the log; nil: nobody looks
+	dir  string    // of the deployment: GROUP/DEPLOYMENT
+
+	bring bringer // nil: the revision comes with the job or is retained
 
 	mu  sync.Mutex
 	out *outcome
@@ -26,7 +30,7 @@ type work struct {
 
 func newWork(a *Agent, t target.Task, o *outcome) *work {
 	return &work{
-		a: a, step: t.Step, job: t.Job, note: t.Note, out: o,
+		a: a, step: t.Step, job: t.Job, note: t.Note, show: t.Output, out: o,
 		dir: filepath.Join(a.dir(), part(t.Job.Group), part(t.Step.Deployment)),
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cutover-deploy/cutover/internal/sshtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/target"
@@ -109,6 +110,45 @@ func TestLocalKeepsTheContractOfTargets(t *testing.T) {
 			Effects: func(s lifecycle.Step) int {
 				text, _ := os.ReadFile(file("runs", s)) // no file: it never ran
 				return strings.Count(string(text), "run")
+			},
+		}
+	})
+}
+
+func TestSSHKeepsTheContractOfTargets(t *testing.T) {
+	targettest.Run(t, func(t *testing.T) *targettest.Harness {
+		s := sshtest.New(t)
+		a, control := access(t, s), t.TempDir()
+		root, hosts := over(t, s, a, 3)
+		all := hosts
+		open := func() (target.Target, error) {
+			var again []target.Host
+			for _, h := range hosts {
+				h := h.(*onprem.SSH)
+				again = append(again, &onprem.SSH{ID: h.ID, Address: h.Address, Access: a, State: h.State, Root: h.Root})
+			}
+			all = append(all, again...)
+			return &prepared{Target: &target.Fleet{Hosts: again}, done: map[string]error{}}, nil
+		}
+		file := func(what string, s lifecycle.Step) string {
+			return filepath.Join(control, what+"-"+s.Deployment+"-"+s.Unit+"-"+string(s.Event))
+		}
+		tell := func(what string) func(lifecycle.Step) {
+			return func(s lifecycle.Step) { require.NoError(t, os.WriteFile(file(what, s), nil, 0o644)) }
+		}
+		return &targettest.Harness{
+			Target: &prepared{Target: &target.Fleet{Hosts: hosts}, done: map[string]error{}}, Events: hooked,
+			Job: job(t, control, "one"), Reopen: open, Slow: tell("slow"), Fail: tell("fail"),
+			Effects: func(s lifecycle.Step) int {
+				text, _ := os.ReadFile(file("runs", s)) // no file: it never ran
+				return strings.Count(string(text), "run")
+			},
+			Close: func() {
+				for _, h := range all {
+					_ = h.(*onprem.SSH).Close()
+				}
+				s.Close()
+				endAgents(t, root)
 			},
 		}
 	})

@@ -1,0 +1,281 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/agent/internal/transfer"
+	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
+)
+
+// ErrLost says that the connection to an agent has ended. The step goes on without
+// it; who asks again over a new connection gets its outcome.
+var ErrLost = errors.New("the connection to the agent was lost")
+
+// ErrAgain says that the agent has not done the step and has to be asked again, by a
+// new connection: it makes room for one of another build.
+var ErrAgain = errors.New("the agent has not done the step: ask again")
+
+// Client talks to an agent's process over a stream: how it is started and reached
+// is a driver's business. It is safe for concurrent use. Make one with [Connect].
+type Client struct {
+	conn   *wire.Conn
+	stream io.ReadWriteCloser
+	pid    int // of the agent's process
+
+	mu       sync.Mutex
+	requests map[uint32]*inquiry
+	last     uint32
+	err      error // why the connection ended
+	ended    chan struct{}
+}
+
+// Connect shakes hands over stream, which is standard input and output of
+// "PROGRAM cutover-agent serve …", from the banner on: a [bufio.Reader] behind
+// stream's Read may have read ahead. The stream is closed when ctx ends before the
+// handshake does, and by Close.
+func Connect(ctx context.Context, stream io.ReadWriteCloser, s Start) (*Client, error) {
+	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
+	defer stop()
+	c := &Client{
+		conn: wire.NewConn(stream, stream), stream: stream,
+		requests: map[uint32]*inquiry{}, ended: make(chan struct{}),
+	}
+	err := c.conn.Send(wire.KindHello, 0, wire.Hello{Version: wire.Version, Digest: s.identity(), Settings: s.settings()})
+	if err == nil {
+		err = c.welcome(s)
+	}
+	if err != nil {
+		_ = stream.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, err
+	}
+	go c.read()
+	return c, nil
+}
+
+// welcome waits for the agent's hello.
+func (c *Client) welcome(s Start) error {
+	for {
+		f, err := c.conn.Read()
+		if err != nil {
+			return fmt.Errorf("%w before it had introduced itself: %w", ErrLost, err)
+		}
+		switch f.Kind {
+		case wire.KindWait:
+		case wire.KindRefuse:
+			var r wire.Refusal
+			if err := f.Decode(&r); err != nil {
+				return err
+			}
+			return fmt.Errorf("the agent refuses: %s", r.Why)
+		case wire.KindHello:
+			var h wire.Hello
+			if err := f.Decode(&h); err != nil {
+				return err
+			}
+			if h.Version != wire.Version || h.Digest != s.identity() {
+				return fmt.Errorf("the agent is another one (version %d, %.12s…) than was started (version %d, %.12s…)", h.Version, h.Digest, wire.Version, s.Digest)
+			}
+			c.pid = h.PID
+			return nil
+		default:
+			return fmt.Errorf("the agent introduces itself with a frame of kind %d", f.Kind)
+		}
+	}
+}
+
+// inquiry is one step being asked for.
+type inquiry struct {
+	frames chan wire.Frame
+	over   chan struct{} // closed when nobody listens any more
+}
+
+// read hands frames to those who asked, until the connection ends.
+func (c *Client) read() {
+	var err error
+	for {
+		var f wire.Frame
+		if f, err = c.conn.Read(); err != nil {
+			break
+		}
+		c.mu.Lock()
+		q := c.requests[f.ID]
+		c.mu.Unlock()
+		if q == nil {
+			continue // of a step that was abandoned
+		}
+		select {
+		case q.frames <- f:
+		case <-q.over:
+		}
+	}
+	c.mu.Lock()
+	c.err = fmt.Errorf("%w: %w", ErrLost, err)
+	c.mu.Unlock()
+	close(c.ended)
+	_ = c.stream.Close()
+}
+
+// Close ends the connection. Steps that are being done go on.
+func (c *Client) Close() error {
+	err := c.stream.Close()
+	<-c.ended
+	return err
+}
+
+// Ended is closed when the connection has ended, for whatever reason.
+func (c *Client) Ended() <-chan struct{} { return c.ended }
+
+func (c *Client) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Perform asks the agent for a step and waits for its outcome; the contract is that
+// of [target.Host], but for lost connections: these are an error that matches
+// [ErrLost], and the step is to be asked for again over a new connection, with the
+// same watch. The content of t.Job.Bundle is sent as far as the host lacks it.
+//
+// When ctx is cancelled, Perform returns context.Cause(ctx). The step goes on, and
+// whoever asks for it again gets its outcome.
+func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if w == nil {
+		w = &Watch{}
+	}
+	id, q := c.begin()
+	defer c.end(id, q)
+	req, sender := w.request(t)
+	if err := c.conn.Send(wire.KindPerform, id, req); err != nil {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	for {
+		select {
+		case f := <-q.frames:
+			over, err := c.take(ctx, f, t, w, sender)
+			if over {
+				return err
+			}
+		case <-ctx.Done():
+			_ = c.conn.Write(wire.KindCancel, id, nil)
+			return context.Cause(ctx)
+		case <-c.ended:
+			return c.lost()
+		}
+	}
+}
+
+func (c *Client) begin() (uint32, *inquiry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	q := &inquiry{frames: make(chan wire.Frame, 16), over: make(chan struct{})}
+	c.requests[c.last] = q
+	return c.last, q
+}
+
+func (c *Client) end(id uint32, q *inquiry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.requests, id)
+	close(q.over)
+}
+
+// take deals with one frame of a request.
+func (c *Client) take(ctx context.Context, f wire.Frame, t target.Task, w *Watch, sender *transfer.Sender) (over bool, err error) {
+	switch f.Kind {
+	case wire.KindNote:
+		var n lifecycle.Note
+		if err := f.Decode(&n); err != nil {
+			return true, err
+		}
+		w.tell(n, t.Note)
+	case wire.KindOutput:
+		o, err := wire.ParseOutput(f.Payload)
+		if err != nil {
+			return true, err
+		}
+		w.show(o, t.Output)
+	case wire.KindWant:
+		var want wire.Want
+		if err := f.Decode(&want); err != nil {
+			return true, err
+		}
+		return c.send(ctx, f.ID, want, sender)
+	case wire.KindDone:
+		var a wire.Answer
+		if err := f.Decode(&a); err != nil {
+			return true, err
+		}
+		return true, outcomeOf(t.Step, a)
+	default:
+		return true, fmt.Errorf("%w: an agent does not send frames of kind %d", ErrLost, f.Kind)
+	}
+	return false, nil
+}
+
+func outcomeOf(s lifecycle.Step, a wire.Answer) error {
+	switch {
+	case a.Again != "":
+		return fmt.Errorf("%w: %s", ErrAgain, a.Again)
+	case a.Failure != nil:
+		return &lifecycle.Error{Step: s, Failure: *a.Failure}
+	}
+	return nil
+}
+
+// send sends what the host wants of the revision.
+func (c *Client) send(ctx context.Context, id uint32, want wire.Want, sender *transfer.Sender) (over bool, err error) {
+	if sender == nil {
+		return true, errors.New("the agent asks for a revision that it was not offered")
+	}
+	out := bufio.NewWriterSize(&dataWriter{c.conn, id}, 128<<10)
+	err = sender.Answer(ctx, want, out)
+	if err == nil {
+		err = out.Flush()
+	}
+	switch {
+	case c.lost() != nil:
+		return true, c.lost()
+	case ctx.Err() != nil:
+		_ = c.conn.Write(wire.KindCancel, id, nil)
+		return true, context.Cause(ctx)
+	}
+	why := ""
+	if err != nil { // the agent makes it the outcome of the step
+		why = err.Error()
+	}
+	if err := c.conn.Write(wire.KindEnd, id, []byte(why)); err != nil {
+		return true, fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return false, nil
+}
+
+// dataWriter makes frames of a stream.
+type dataWriter struct {
+	conn *wire.Conn
+	id   uint32
+}
+
+func (w *dataWriter) Write(p []byte) (n int, err error) {
+	for len(p) > 0 {
+		piece := p[:min(len(p), wire.MaxFrame)]
+		if err := w.conn.Write(wire.KindData, w.id, piece); err != nil {
+			return n, err
+		}
+		n, p = n+len(piece), p[len(piece):]
+	}
+	return n, nil
+}

@@ -1,0 +1,144 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
+)
+
+// script does a step as it is told.
+type script func(ctx context.Context, t target.Task, from Bringer) error
+
+func (s script) Do(ctx context.Context, t target.Task, from Bringer) error { return s(ctx, t, from) }
+
+func server(do script) *Server {
+	return &Server{Digest: "d", NewDoer: func(wire.Settings) Doer { return do }}
+}
+
+// controller connects one.
+func controller(t *testing.T, s *Server) (*wire.Conn, net.Conn) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	require.True(t, s.Enter())
+	s.wait.Go(func() { s.Serve(theirs) })
+	c := wire.NewConn(ours, ours)
+	require.NoError(t, c.Send(wire.KindHello, 0, wire.Hello{Version: wire.Version, Digest: "d", Settings: &wire.Settings{}}))
+	f, err := c.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindHello, f.Kind, string(f.Payload))
+	return c, ours
+}
+
+func ask(t *testing.T, c *wire.Conn, id uint32, content bool) {
+	t.Helper()
+	q := wire.Request{Step: lifecycle.Step{Deployment: "d-1", Event: "Start"}, Job: &target.Job{}}
+	if content {
+		q.Content = &wire.Content{Digest: "x", Chunks: make([]byte, wire.ChunkIDSize)}
+	}
+	require.NoError(t, c.Send(wire.KindPerform, id, q))
+}
+
+// A run that waits for its revision from a controller whose connection hangs begins
+// anew with the next controller that asks.
+func TestC13_RevisionThatHangsIsTakenFromTheNextController(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	begun := make(chan bool, 2)
+	dir := t.TempDir()
+	s := server(func(ctx context.Context, _ target.Task, from Bringer) error {
+		begun <- true
+		_, _, err := from.Bring(ctx, dir, func() []Retained { return nil }, false)
+		return err
+	})
+	one, hung := controller(t, s)
+	ask(t, one, 1, true)
+	f, err := one.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindWant, f.Kind)
+	<-begun
+
+	two, c := controller(t, s)
+	ask(t, two, 7, true)
+	<-begun
+	f, err = two.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindWant, f.Kind)
+	f, err = one.Read()
+	require.NoError(t, err)
+	require.Contains(t, string(f.Payload), "gone", "the first is told to ask again")
+	_ = hung.Close()
+	_ = c.Close()
+	<-s.Idle()
+	s.Wait()
+}
+
+func TestServerIsIdleWhenAllIsDone(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	release := make(chan bool)
+	s := server(func(context.Context, target.Task, Bringer) error { <-release; return nil })
+	c, conn := controller(t, s)
+	ask(t, c, 1, false)
+	_ = conn.Close()
+	select {
+	case <-s.Idle():
+		t.Fatal("a step is being done")
+	case <-time.After(20 * time.Millisecond): // nothing happens, which cannot be seen sooner
+	}
+	close(release)
+	<-s.Idle()
+	s.Wait()
+	require.False(t, s.Enter(), "what has ended takes nobody in")
+}
+
+func TestOutputThatNobodyTakesIsDroppedFromTheFront(t *testing.T) {
+	r := newRun(1, 1, nil)
+	line := bytes.Repeat([]byte("x"), 1000)
+	for range 10_000 {
+		_, err := r.Write(line)
+		require.NoError(t, err)
+	}
+	at := &seen{}
+	_, out, _, _ := r.look(at)
+	require.Equal(t, r.start, out.Offset)
+	require.LessOrEqual(t, len(r.output), 2*keepOutput+len(line))
+	require.EqualValues(t, 10_000_000, r.start+int64(len(r.output)))
+}
+
+// Whatever a controller says, the server comes to its end without a panic.
+func FuzzServer(f *testing.F) {
+	var b bytes.Buffer
+	c := wire.NewConn(&b, &b)
+	_ = c.Send(wire.KindHello, 0, wire.Hello{Version: wire.Version, Digest: "d", Settings: &wire.Settings{}})
+	_ = c.Send(wire.KindPerform, 1, wire.Request{Job: &target.Job{}, Content: &wire.Content{Digest: "x"}})
+	_ = c.Write(wire.KindData, 1, []byte("data"))
+	_ = c.Write(wire.KindEnd, 1, nil)
+	_ = c.Write(wire.KindCancel, 1, nil)
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		dir := t.TempDir()
+		s := server(func(ctx context.Context, _ target.Task, from Bringer) error {
+			_, done, err := from.Bring(ctx, dir, func() []Retained { return nil }, false)
+			if err == nil {
+				done()
+			}
+			return err
+		})
+		require.True(t, s.Enter())
+		s.Serve(struct {
+			io.Reader
+			io.Writer
+			io.Closer
+		}{bytes.NewReader(in), io.Discard, io.NopCloser(nil)})
+		<-s.Idle()
+		s.Wait()
+	})
+}

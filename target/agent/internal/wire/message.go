@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/revision"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// bannerName begins the line that an agent says first. What a login shell printed
+// before it is no part of the protocol.
+const bannerName = "cutover-agent"
+
+// Banner is the line, with its end.
+func Banner(digest string) string { return fmt.Sprintf("%s %d %s\n", bannerName, Version, digest) }
+
+// ParseBanner reads a line. Ok: it is a banner.
+func ParseBanner(line string) (version int, digest string, ok bool) {
+	n, err := fmt.Sscanf(strings.TrimSuffix(line, "\n"), bannerName+" %d %s", &version, &digest)
+	return version, digest, err == nil && n == 2
+}
+
+// Hello is how each side introduces itself.
+type Hello struct {
+	Version int    `json:"version"`
+	Digest  string `json:"digest"` // of the executable, hex SHA-256
+
+	Settings *Settings `json:"settings,omitempty"` // controller: how the agent is to work
+	PID      int       `json:"pid,omitempty"`      // agent: of the process that does the steps
+}
+
+// Settings are the fields of an agent that the controller decides.
+type Settings struct {
+	Root  string        `json:"root,omitempty"`
+	Allow []string      `json:"allow,omitempty"`
+	Env   []string      `json:"env"` // nil: the fixed one
+	Keep  int           `json:"keep,omitempty"`
+	Grace time.Duration `json:"grace,omitempty"`
+	Wait  time.Duration `json:"wait,omitempty"`
+}
+
+// Wait says what the agent waits for before it can introduce itself.
+type Wait struct {
+	For string `json:"for"`
+}
+
+// Refusal says why there will be no conversation.
+type Refusal struct {
+	Why string `json:"why"`
+}
+
+// Request asks for a step. The same step may be asked for any number of times.
+type Request struct {
+	Step lifecycle.Step `json:"step"`
+	Job  *target.Job    `json:"job"` // without Bundle
+
+	// Run and Output say how much of the output the controller has seen already of a
+	// run of the step that it lost sight of, in bytes. Notes all come again.
+	Run    string `json:"run,omitempty"`
+	Output int64  `json:"output,omitempty"`
+
+	Content *Content           `json:"content,omitempty"` // what the controller can send; nil: nothing
+	Fetch   *revision.Download `json:"fetch,omitempty"`   // where the host can get it itself
+}
+
+// Content describes a revision that can be sent.
+type Content struct {
+	Kind   revision.Kind `json:"kind"`
+	Digest string        `json:"digest"` // of the manifest
+	Notes  []string      `json:"notes,omitempty"`
+	Chunks []byte        `json:"chunks"` // [ChunkIDSize] bytes for each chunk of the manifest
+}
+
+// Want asks for a part of the content: first chunks of the manifest, then files.
+// Each is answered by one compressed stream.
+type Want struct {
+	Chunks []int    `json:"chunks,omitempty"`
+	Files  [][2]int `json:"files,omitempty"` // ranges of entries of the manifest: first, and how many
+}
+
+// Answer closes a request.
+type Answer struct {
+	Failure *lifecycle.Failure `json:"failure,omitempty"` // nil: success
+	Again   string             `json:"again,omitempty"`   // why the step was not done and has to be asked for again
+}
+
+// Output is a piece of what scripts print.
+type Output struct {
+	Run    string // the run of the step that it is of
+	Offset int64  // of its first byte
+	Data   []byte
+}
+
+// Append encodes the output.
+func (o Output) Append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(o.Offset))
+	b = append(b, byte(len(o.Run)))
+	return append(append(b, o.Run...), o.Data...)
+}
+
+// ParseOutput decodes it. Data is part of p.
+func ParseOutput(p []byte) (Output, error) {
+	if len(p) < 9 || len(p) < 9+int(p[8]) {
+		return Output{}, errors.New("a frame of output is too short")
+	}
+	n := 9 + int(p[8])
+	o := Output{Offset: int64(binary.BigEndian.Uint64(p)), Run: string(p[9:n]), Data: p[n:]}
+	if o.Offset < 0 {
+		return Output{}, errors.New("a frame of output has a negative offset")
+	}
+	return o, nil
+}

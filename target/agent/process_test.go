@@ -1,0 +1,360 @@
+//go:build linux
+
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
+	"github.com/stretchr/testify/require"
+)
+
+// wired is a connection to an agent's process, as SSH would give one.
+type wired struct {
+	*bufio.Reader
+	io.WriteCloser
+	cmd  *exec.Cmd
+	sent atomic.Int64
+}
+
+func (w *wired) Write(p []byte) (int, error) {
+	w.sent.Add(int64(len(p)))
+	return w.WriteCloser.Write(p)
+}
+
+func (w *wired) Close() error { return w.WriteCloser.Close() }
+
+// cut ends the connection at the far end, as a broken network does.
+func (w *wired) cut() { _ = w.cmd.Process.Kill() }
+
+// remote starts this program as agent of the box.
+func (b *box) remote() (*Client, *wired) { return b.remoteAs(strings.Repeat("a", 64)) }
+
+// remoteAs is the agent of the build with that digest.
+func (b *box) remoteAs(digest string) (*Client, *wired) {
+	b.t.Helper()
+	s := Start{Digest: digest, Root: b.root, Grace: time.Second}
+	w := b.serve(s)
+	line, err := w.ReadString('\n')
+	require.NoError(b.t, err)
+	require.True(b.t, IsBanner(line), line)
+	c, err := Connect(b.t.Context(), w, s)
+	require.NoError(b.t, err)
+	b.t.Cleanup(func() { _ = c.Close() })
+	return c, w
+}
+
+func (b *box) serve(s Start) *wired {
+	b.t.Helper()
+	self, err := os.Executable()
+	require.NoError(b.t, err)
+	cmd := exec.Command(self, s.Args(b.agent.Dir)...)
+	in, err := cmd.StdinPipe()
+	require.NoError(b.t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(b.t, err)
+	cmd.Stderr = os.Stderr
+	require.NoError(b.t, cmd.Start())
+	b.t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait(); b.noAgentStays() })
+	return &wired{Reader: bufio.NewReader(out), WriteCloser: in, cmd: cmd}
+}
+
+// noAgentStays waits until the process that does the steps has ended.
+func (b *box) noAgentStays() {
+	b.t.Helper()
+	f, err := os.Open(filepath.Join(b.agent.Dir, agentsDir, daemonLock))
+	require.NoError(b.t, err)
+	defer f.Close()
+	require.Eventually(b.t, func() bool { return tryLock(f) == nil }, 20*time.Second, 5*time.Millisecond, "the agent does not end")
+}
+
+func (b *box) task(job *target.Job, event lifecycle.Event) target.Task {
+	return target.Task{Step: b.step("d-1", event), Job: job}
+}
+
+func (b *box) do(c *Client, deployment string, job *target.Job, events ...lifecycle.Event) error {
+	b.t.Helper()
+	for _, e := range events {
+		if err := c.Perform(b.t.Context(), target.Task{Step: b.step(deployment, e), Job: job}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *box) appears(name string) {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool { return exists(filepath.Join(b.root, name)) }, 20*time.Second, 5*time.Millisecond)
+}
+
+func (b *box) touch(name string) {
+	b.t.Helper()
+	require.NoError(b.t, os.WriteFile(filepath.Join(b.root, name), nil, 0o644))
+}
+
+// untilGo is a script that waits for the file go.
+const untilGo = `: > "$CUTOVER_ROOT/begun"; until [ -e "$CUTOVER_ROOT/go" ]; do sleep 0.01; done`
+
+var upToInstall = []lifecycle.Event{lifecycle.Start, lifecycle.DownloadBundle, lifecycle.Install}
+
+func TestAgentOfItsOwnProcessDeploys(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh"), "app/a": "1", "a.sh": script("a")})
+	c, _ := b.remote()
+	require.NoError(t, b.do(c, "d-1", job, lifecycle.InPlace.Events()...))
+	require.Equal(t, "1", b.installed("a"))
+	require.Equal(t, []string{"AfterInstall a"}, b.trace())
+}
+
+// safe is a buffer that may be read meanwhile.
+type safe struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safe) Write(p []byte) (int, error) { s.mu.Lock(); defer s.mu.Unlock(); return s.b.Write(p) }
+func (s *safe) String() string              { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
+
+func TestC3_LostConnectionLosesNothing(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh"), "app/a": "1", "a.sh": script("a", "echo first", untilGo, "echo second")})
+	c, w := b.remote()
+	require.NoError(t, b.do(c, "d-1", job, upToInstall...))
+
+	watch, out := &Watch{}, &safe{}
+	task := b.task(job, lifecycle.AfterInstall)
+	task.Output = out
+	done := make(chan error)
+	go func() { done <- c.Perform(t.Context(), task, watch) }()
+	b.appears("begun")
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "first") }, 20*time.Second, 5*time.Millisecond, "output comes while the script runs")
+	w.cut()
+	require.ErrorIs(t, <-done, ErrLost)
+
+	c, _ = b.remote()
+	go func() { done <- c.Perform(t.Context(), task, watch) }()
+	b.touch("go")
+	require.NoError(t, <-done)
+	require.Equal(t, []string{"AfterInstall a"}, b.trace(), "the hook ran once")
+	require.Equal(t, 1, strings.Count(out.String(), "first"), "what was seen does not come again: %s", out)
+	require.Contains(t, out.String(), "second")
+}
+
+func TestC9_OutcomeIsKeptWhenNobodyListens(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh"), "app/a": "1", "a.sh": script("a", untilGo, "echo no good", "exit 7")})
+	c, w := b.remote()
+	require.NoError(t, b.do(c, "d-1", job, upToInstall...))
+	go func() { _ = c.Perform(t.Context(), b.task(job, lifecycle.AfterInstall), nil) }()
+	b.appears("begun")
+	w.cut()
+	b.touch("go")
+	b.noAgentStays() // it has ended by itself
+
+	c, _ = b.remote()
+	err := c.Perform(t.Context(), b.task(job, lifecycle.AfterInstall), nil)
+	e, ok := errors.AsType[*lifecycle.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, lifecycle.ScriptFailed, e.Code)
+	require.Equal(t, 7, e.Exit)
+	require.Contains(t, e.Log, "no good")
+	require.Equal(t, []string{"AfterInstall a"}, b.trace())
+}
+
+func TestC6_KilledAgentIsAnInterruptedStep(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh"), "app/a": "1", "a.sh": script("a", `echo $$ > "$CUTOVER_ROOT/pid"`, untilGo)})
+	c, _ := b.remote()
+	require.NoError(t, b.do(c, "d-1", job, upToInstall...))
+	done := make(chan error)
+	go func() { done <- c.Perform(t.Context(), b.task(job, lifecycle.AfterInstall), nil) }()
+	b.appears("begun")
+	require.NoError(t, syscall.Kill(c.pid, syscall.SIGKILL))
+	require.ErrorIs(t, <-done, ErrLost)
+
+	c, _ = b.remote()
+	err := c.Perform(t.Context(), b.task(job, lifecycle.AfterInstall), nil)
+	e, ok := errors.AsType[*lifecycle.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, lifecycle.Interrupted, e.Code)
+	require.False(t, alive(b.pid("pid")), "what the script had left running was ended")
+}
+
+func TestAbandonedStepGoesOn(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh"), "app/a": "1", "a.sh": script("a", untilGo)})
+	c, _ := b.remote()
+	require.NoError(t, b.do(c, "d-1", job, upToInstall...))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("the caller has left")
+	done := make(chan error)
+	go func() { done <- c.Perform(ctx, b.task(job, lifecycle.AfterInstall), nil) }()
+	b.appears("begun")
+	cancel(why)
+	require.Equal(t, why, <-done)
+	b.touch("go")
+	require.NoError(t, b.do(c, "d-1", job, lifecycle.AfterInstall))
+	require.Equal(t, []string{"AfterInstall a"}, b.trace())
+}
+
+func TestAgentOfAnotherBuildFinishesAndMakesRoom(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh", "ApplicationStart", "location: a.sh"), "app/a": "1", "a.sh": script("a", untilGo)})
+	old, w := b.remote()
+	require.NoError(t, b.do(old, "d-1", job, upToInstall...))
+	go func() { _ = old.Perform(t.Context(), b.task(job, lifecycle.AfterInstall), nil) }()
+	b.appears("begun")
+	w.cut()
+
+	connected := make(chan *Client)
+	go func() { c, _ := b.remoteAs(strings.Repeat("b", 64)); connected <- c }()
+	select {
+	case <-connected:
+		t.Fatal("the old agent was not waited for")
+	case <-time.After(100 * time.Millisecond): // nothing happens, which cannot be seen sooner
+	}
+	b.touch("go")
+	c := <-connected
+	require.NotEqual(t, old.pid, c.pid)
+	require.NoError(t, b.do(c, "d-1", job, lifecycle.AfterInstall, lifecycle.ApplicationStart))
+	require.Equal(t, []string{"AfterInstall a", "ApplicationStart a"}, b.trace())
+}
+
+func TestIdleControllerIsLeftForAnotherBuild(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec(), "app/a": "1"})
+	old, _ := b.remote()
+	require.NoError(t, b.do(old, "d-1", job, lifecycle.Start))
+	c, _ := b.remoteAs(strings.Repeat("b", 64))
+	<-old.Ended()
+	require.ErrorIs(t, b.do(old, "d-1", job, lifecycle.DownloadBundle), ErrLost)
+	require.NoError(t, b.do(c, "d-1", job, lifecycle.DownloadBundle, lifecycle.Install))
+}
+
+func TestOtherVersionIsRefusedWithReasons(t *testing.T) {
+	b := newBox(t)
+	s := Start{Digest: strings.Repeat("a", 64)}
+	w := b.serve(s)
+	_, err := w.ReadString('\n')
+	require.NoError(t, err)
+	conn := wire.NewConn(w, w)
+	require.NoError(t, conn.Send(wire.KindHello, 0, wire.Hello{Version: 99, Digest: s.identity(), Settings: s.settings()}))
+	f, err := conn.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindRefuse, f.Kind)
+	require.Contains(t, string(f.Payload), "version 99")
+	_, err = conn.Read()
+	require.ErrorIs(t, err, io.EOF)
+}
+
+func TestOnlyWhatIsMissingIsSent(t *testing.T) {
+	b := newBox(t)
+	one := files{"appspec.yml": spec()}
+	for i := range 200 {
+		one["app/f"+strings.Repeat("x", i%7)+string(rune('a'+i%26))+strings.Repeat("y", i/26)] = strings.Repeat(time.Unix(int64(i)*7919, 0).String(), 100)
+	}
+	two := files{}
+	for name, text := range one {
+		two[name] = text
+	}
+	two["app/fa"] = "changed"
+	c, w := b.remote()
+	require.NoError(t, b.do(c, "d-1", b.newJob(one), upToInstall...))
+	first := w.sent.Load()
+	require.NoError(t, b.do(c, "d-2", b.newJob(two), upToInstall...))
+	second := w.sent.Load() - first
+	require.Equal(t, "changed", b.installed("fa"))
+	require.Less(t, second, first/3, "first %d bytes, second %d", first, second)
+	require.NoError(t, b.do(c, "d-3", b.newJob(one), upToInstall...))
+	require.Less(t, w.sent.Load()-first-second, second, "what is retained is not sent at all")
+}
+
+func TestRetainedFileThatAScriptHasChangedIsSentAgain(t *testing.T) {
+	b := newBox(t)
+	one := files{"appspec.yml": spec(), "app/a": "same", "app/b": "old"}
+	two := files{"appspec.yml": spec(), "app/a": "same", "app/b": "new"}
+	c, _ := b.remote()
+	require.NoError(t, b.do(c, "d-1", b.newJob(one), upToInstall...))
+	require.NoError(t, os.WriteFile(filepath.Join(b.archive("d-1"), "app", "a"), []byte("SAME"), 0o644))
+	require.NoError(t, b.do(c, "d-2", b.newJob(two), upToInstall...))
+	require.Equal(t, "same", b.installed("a"))
+	require.NoError(t, b.do(c, "d-3", b.newJob(one), upToInstall...), "nor is it taken from there when the whole is wanted")
+	require.Equal(t, "same", b.installed("a"))
+	entries, err := os.ReadDir(filepath.Join(b.agent.Dir, incoming))
+	require.NoError(t, err)
+	require.Empty(t, entries, "nothing is left of the transfers")
+}
+
+func TestRevisionThatChangedSinceItWasOpenedIsRefused(t *testing.T) {
+	for name, text := range map[string]string{"same length": "2", "shorter": "", "longer": "22"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t)
+			job := b.newJob(files{"appspec.yml": spec(), "app/a": "1"})
+			require.NoError(t, os.WriteFile(filepath.Join(job.Bundle.Dir, "app", "a"), []byte(text), 0o644))
+			c, _ := b.remote()
+			err := b.do(c, "d-1", job, lifecycle.Start)
+			e, ok := errors.AsType[*lifecycle.Error](err)
+			if name == "longer" { // what is there more is not sent
+				require.True(t, ok || err == nil)
+				return
+			}
+			require.True(t, ok, "%v", err)
+			require.Contains(t, e.Message, "app/a")
+		})
+	}
+}
+
+func TestRevisionIsFetchedByAddress(t *testing.T) {
+	b := newBox(t)
+	job, d := b.archived(files{"appspec.yml": spec(), "app/a": "1"})
+	c, w := b.remote()
+	watch := &Watch{Fetch: &d}
+	require.NoError(t, c.Perform(t.Context(), b.task(job, lifecycle.Start), watch))
+	require.NoError(t, b.do(c, "d-1", job, lifecycle.DownloadBundle, lifecycle.Install))
+	require.Equal(t, "1", b.installed("a"))
+	require.Less(t, w.sent.Load(), int64(6000))
+
+	d.SHA256 = strings.Repeat("0", 64)
+	err := c.Perform(t.Context(), target.Task{Job: job, Step: lifecycle.Step{Deployment: "d-9", Unit: "host-1", Event: lifecycle.Start}}, watch)
+	require.NoError(t, err, "it is retained")
+	other, d := b.archived(files{"appspec.yml": spec(), "app/a": "2"})
+	d.SHA256 = strings.Repeat("0", 64)
+	err = c.Perform(t.Context(), target.Task{Job: other, Step: lifecycle.Step{Deployment: "d-10", Unit: "host-1", Event: lifecycle.Start}}, &Watch{Fetch: &d})
+	e, ok := errors.AsType[*lifecycle.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, lifecycle.DigestMismatch, e.Code)
+}
+
+func TestOldExecutablesArePruned(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	for i, c := range "0123456" {
+		path := filepath.Join(dir, strings.Repeat(string(c), 64))
+		require.NoError(t, os.WriteFile(path, nil, 0o700))
+		require.NoError(t, os.Chtimes(path, now, now.Add(time.Duration(i)*time.Minute)))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, daemonLock), nil, 0o600))
+	pruneAgents(dir, strings.Repeat("0", 64))
+	var left []string
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		left = append(left, e.Name()[:1])
+	}
+	require.Equal(t, []string{"0", "5", "6", "l"}, left)
+}

@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cutover-deploy/cutover/target/agent/internal/serve"
+	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
+)
+
+// relay is the process at the end of a connection: it finds the process that does
+// the steps, or starts it, and passes on what is said. When the connection ends, it
+// ends; the other one goes on.
+func relay(dir, umask, digest string, rw io.ReadWriteCloser) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if err := makeAgentsDir(dir); err != nil {
+		return err
+	}
+	markUsed(dir, digest)
+	if _, err := io.WriteString(rw, wire.Banner(digest)); err != nil {
+		return err
+	}
+	from := wire.NewConn(rw, rw)
+	hello, err := from.Read()
+	if err != nil {
+		return fmt.Errorf("the controller says nothing: %w", err)
+	}
+	to, answer, err := reach(dir, umask, digest, hello, from)
+	if err != nil {
+		_ = from.Send(wire.KindRefuse, 0, wire.Refusal{Why: err.Error()})
+		return err
+	}
+	defer to.Close()
+	if err := from.Write(answer.Kind, 0, answer.Payload); err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(to, from.Rest()) // to the end of the controller, or of the other process
+		_ = to.Close()
+	}()
+	_, err = io.Copy(rw, to.conn.Rest())
+	return ended(err)
+}
+
+func ended(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// peer is the process that does the steps, as the relay sees it.
+type peer struct {
+	io.ReadWriteCloser
+	conn *wire.Conn
+}
+
+// reachWait bounds the waiting for an agent that neither answers nor lets another
+// one take its place. An agent of another build may be doing a step, which takes as
+// long as a step may take; the controller is told meanwhile.
+const reachWait = 90 * time.Minute
+
+// reach returns a connection to the process that does the steps, and what that has
+// answered to the hello.
+func reach(dir, umask, digest string, hello wire.Frame, from *wire.Conn) (*peer, wire.Frame, error) {
+	end := time.Now().Add(reachWait)
+	told := time.Time{}
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		p, f, err := try(dir, umask, digest, hello)
+		if err != nil || p != nil {
+			return p, f, err
+		}
+		if time.Now().After(end) {
+			return nil, f, errors.New("another agent holds the state directory and does not answer; look for its process on the host")
+		}
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			if err := from.Send(wire.KindWait, 0, wire.Wait{For: "the agent of another build, which finishes its step"}); err != nil {
+				return nil, f, err
+			}
+		}
+		time.Sleep(pause)
+	}
+}
+
+// try connects once. Without an error and without a peer it is to be tried again:
+// the other process is just ending, or just beginning.
+func try(dir, umask, digest string, hello wire.Frame) (*peer, wire.Frame, error) {
+	c, err := net.Dial("unix", socketPath(dir))
+	var rw io.ReadWriteCloser = c
+	if err != nil {
+		if rw, err = startDaemon(dir, umask, digest); err != nil {
+			return nil, wire.Frame{}, fmt.Errorf("the agent's process cannot be started: %w", err)
+		}
+	}
+	p := &peer{rw, wire.NewConn(rw, rw)}
+	f, err := wire.Frame{}, p.conn.Write(hello.Kind, 0, hello.Payload)
+	if err == nil {
+		f, err = p.conn.Read()
+	}
+	if err == nil && !makesRoom(f) {
+		return p, f, nil
+	}
+	_ = rw.Close()
+	return nil, wire.Frame{}, nil
+}
+
+// makesRoom reports whether an agent of another build is about to end.
+func makesRoom(f wire.Frame) bool {
+	var r wire.Refusal
+	return f.Kind == wire.KindRefuse && f.Decode(&r) == nil && len(r.Why) >= len(serve.Retiring) && r.Why[:len(serve.Retiring)] == serve.Retiring
+}
+
+// makeAgentsDir makes the state directory and the one for executables in it. Nobody
+// else may look into that.
+func makeAgentsDir(dir string) error {
+	a := &Agent{Dir: dir}
+	if err := a.makeDir(); err != nil {
+		return fmt.Errorf("the state directory cannot be made: %w", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, agentsDir), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("the directory for executables cannot be made: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package onprem_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// agentsOf finds the agents' processes that serve state directories below root.
+func agentsOf(root string) (pids []int) {
+	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, p := range procs {
+		text, _ := os.ReadFile(p)
+		args := strings.Split(string(text), "\x00")
+		if len(args) > 3 && args[1] == "cutover-agent" && args[2] == "daemon" && strings.HasPrefix(args[3], root) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(p)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// endAgents kills agents that a test has left with a step that would take long, and
+// what the step has started.
+func endAgents(t *testing.T, root string) {
+	t.Helper()
+	for _, pid := range agentsOf(root) {
+		for _, child := range append(children(pid), pid) {
+			if p, err := os.FindProcess(child); err == nil {
+				_ = p.Kill()
+			}
+		}
+	}
+}
+
+func children(pid int) (list []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, s := range stats {
+		text, _ := os.ReadFile(s)
+		_, rest, _ := strings.Cut(string(text), ") ")
+		f := strings.Fields(rest)
+		if len(f) > 1 && f[1] == strconv.Itoa(pid) {
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(s)))
+			list = append(append(list, children(child)...), child)
+		}
+	}
+	return list
+}

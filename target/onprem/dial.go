@@ -1,0 +1,236 @@
+package onprem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// loginError is a host that does not let us in. Trying again does not help.
+type loginError struct{ err error }
+
+func (e *loginError) Error() string { return e.err.Error() }
+func (e *loginError) Unwrap() error { return e.err }
+
+// setupError is a mistake in what the caller has set.
+type setupError struct{ err error }
+
+func (e *setupError) Error() string { return e.err.Error() }
+func (e *setupError) Unwrap() error { return e.err }
+
+// final reports whether trying again is of no use.
+func final(err error) bool {
+	_, identity := errors.AsType[*identityError](err)
+	_, login := errors.AsType[*loginError](err)
+	_, setup := errors.AsType[*setupError](err)
+	return identity || login || setup
+}
+
+// keepTrying calls do until it succeeds, fails for good, or has failed for as long as
+// patience. The pauses grow, and differ between hosts, so that a fleet does not come
+// back all at once.
+func keepTrying(ctx context.Context, patience time.Duration, do func() error) error {
+	end := time.Now().Add(patience)
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		err := do()
+		if err == nil || final(err) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		wait := pause/2 + rand.N(pause)
+		if time.Now().Add(wait).After(end) {
+			return err
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		case <-t.C:
+		}
+	}
+}
+
+// connect logs in to an address, through its jump hosts.
+func (a *Access) connect(ctx context.Context, address string) (*ssh.Client, error) {
+	a.init()
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	p, err := a.resolve(address)
+	if err != nil {
+		return nil, &setupError{err}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, a.dial(), fmt.Errorf("no answer within %v", a.dial()))
+	defer cancel()
+	via, err := a.through(ctx, p.jump)
+	if err != nil {
+		return nil, err
+	}
+	return a.login(ctx, p, via)
+}
+
+// through returns the connection to the last of the jump hosts; nil: none. It is
+// shared by all hosts behind it.
+func (a *Access) through(ctx context.Context, jump []string) (via *ssh.Client, err error) {
+	path := ""
+	for _, address := range jump {
+		path += " " + strings.TrimSpace(address)
+		if via, err = a.jumpHost(ctx, path, strings.TrimSpace(address), via); err != nil {
+			return nil, fmt.Errorf("jump host %s: %w", address, err)
+		}
+	}
+	return via, nil
+}
+
+// jumpHost connects to a jump host, once.
+func (a *Access) jumpHost(ctx context.Context, path, address string, via *ssh.Client) (*ssh.Client, error) {
+	a.mu.Lock()
+	c := a.jumps[path]
+	a.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	p, err := a.resolve(address)
+	if err != nil {
+		return nil, &setupError{err}
+	}
+	if c, err = a.login(ctx, p, via); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if other := a.jumps[path]; other != nil { // somebody was faster
+		_ = c.Close()
+		return other, nil
+	}
+	a.jumps[path] = c
+	go a.watchJump(path, c)
+	return c, nil
+}
+
+// watchJump forgets a jump host whose connection has ended.
+func (a *Access) watchJump(path string, c *ssh.Client) {
+	stop := keepAlive(c, a.keepAlive())
+	_ = c.Wait()
+	stop()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.jumps[path] == c {
+		delete(a.jumps, path)
+	}
+}
+
+// Close ends the connections to jump hosts. Hosts connect again when they need to.
+func (a *Access) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var err error
+	for _, c := range a.jumps {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+// login connects to one machine and logs in.
+func (a *Access) login(ctx context.Context, p place, via *ssh.Client) (*ssh.Client, error) {
+	t, err := a.trust(p)
+	if err != nil {
+		return nil, &setupError{err}
+	}
+	methods, done, err := a.auth(p)
+	if err != nil {
+		return nil, &setupError{err}
+	}
+	defer done()
+	conn, err := dialVia(ctx, p.address, via)
+	if err != nil {
+		return nil, hint(ctx, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	c, chans, reqs, err := ssh.NewClientConn(conn, p.name, &ssh.ClientConfig{
+		User: p.user, Auth: methods, HostKeyCallback: t.check, HostKeyAlgorithms: t.algorithms(p.name),
+		ClientVersion: "SSH-2.0-cutover",
+	})
+	if err != nil {
+		_ = conn.Close()
+		return nil, hint(ctx, loginFailed(p, err))
+	}
+	return ssh.NewClient(c, chans, reqs), nil
+}
+
+func dialVia(ctx context.Context, address string, via *ssh.Client) (net.Conn, error) {
+	if via != nil {
+		return via.DialContext(ctx, "tcp", address)
+	}
+	d := net.Dialer{}
+	return d.DialContext(ctx, "tcp", address)
+}
+
+// hint puts the reason for the end of ctx into an error that it caused.
+func hint(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !final(err) {
+		return cause
+	}
+	return err
+}
+
+// loginFailed tells a refusal from a connection that broke.
+func loginFailed(p place, err error) error {
+	if _, ok := errors.AsType[*identityError](err); ok {
+		return err
+	}
+	// The package has no type for it.
+	if strings.Contains(err.Error(), "unable to authenticate") {
+		return &loginError{fmt.Errorf("%s is not let in: %w; check the user and the keys", p.user, err)}
+	}
+	return err
+}
+
+// keepAlive asks again and again whether the other side is there, and closes the
+// connection when three questions have found no answer. Stop ends that and waits.
+func keepAlive(c *ssh.Client, every time.Duration) (stop func()) {
+	quit, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		answers := make(chan error, 1)
+		for asked := 0; ; {
+			select {
+			case <-quit:
+				return
+			case err := <-answers:
+				if err != nil {
+					_ = c.Close()
+					return
+				}
+				asked = 0
+			case <-tick.C:
+				if asked++; asked > 3 {
+					_ = c.Close()
+					return
+				}
+				if asked == 1 {
+					go func() {
+						_, _, err := c.SendRequest("keepalive@openssh.com", true, nil)
+						answers <- err // there is room, or nobody will ask again
+					}()
+				}
+			}
+		}
+	}()
+	return func() { close(quit); <-over }
+}
