@@ -16,7 +16,7 @@ var mutants = map[string]decider{
 	"starts one unit more than there is room for": func(s *State, now time.Time) Decision {
 		d := Next(s, now)
 		if s.open && s.stop == nil && len(d.Start) > 0 && d.End == nil {
-			d.Start = append(d.Start, s.more(d.Start)...)
+			d.Start = append(d.Start, s.another(d.Start)...)
 		}
 		return d
 	},
@@ -149,8 +149,8 @@ var mutants = map[string]decider{
 	},
 }
 
-// more finds a pending unit that is not being started.
-func (s *State) more(starting []lifecycle.Step) []lifecycle.Step {
+// another finds a pending unit that is not being started.
+func (s *State) another(starting []lifecycle.Step) []lifecycle.Step {
 	for n := s.next; n < len(s.plan.Stages[s.stage].Units); n++ {
 		i := s.index[s.plan.Stages[s.stage].Units[n]]
 		step := s.step(i)
