@@ -105,11 +105,17 @@ func (r *runner) planRollback(ctx context.Context, st *strategy.State, id string
 	if good == nil {
 		return strategy.Plan{}, errors.New("the journal promises a rollback and names no revision to go back to")
 	}
-	return r.plan(ctx, strategy.Input{
+	in := strategy.Input{
 		Deployment: id, Revision: *good, Overrides: r.d.overrides(),
 		RollbackOf: st.Plan().Deployment, Touched: st.Touched(), First: r.onRollback(),
 		Before: st.Plan().Before, Weights: st.Weights(), Provisioned: st.Provisioned(),
-	}, st.Standing())
+	}
+	var plan strategy.Plan
+	err := guard("planning the rollback", func() (err error) {
+		plan, err = r.plan(ctx, in, st.Standing())
+		return err
+	})
+	return plan, err
 }
 
 // beginRollback writes down that the rollback of st begins, as deployment id.

@@ -21,6 +21,8 @@ import (
 var (
 	// ErrUnfinished: the group's last deployment has not ended. Resume it first.
 	ErrUnfinished = errors.New("the group's last deployment has not ended")
+	// ErrExists: the group has had a deployment of that id. Nothing was done.
+	ErrExists = errors.New("the group has a deployment of that id")
 	// ErrNothingToResume: the group has no unfinished deployment.
 	ErrNothingToResume = errors.New("the group has no unfinished deployment")
 	// ErrNotRunning: Stop or Continue was called while nothing ran.
@@ -125,9 +127,11 @@ type StopOptions struct {
 // for how things stand. It fails where Run would refuse to start.
 func (d *Deployment) Plan(ctx context.Context) (strategy.Plan, error) {
 	var plan strategy.Plan
-	look := func(r *runner) (err error) {
-		plan, _, err = r.prepare(ctx)
-		return err
+	look := func(r *runner) error {
+		return guard("planning", func() (err error) {
+			plan, _, err = r.prepare(ctx)
+			return err
+		})
 	}
 	if err := d.valid(); err != nil {
 		return plan, err
@@ -149,14 +153,18 @@ func (d *Deployment) Plan(ctx context.Context) (strategy.Plan, error) {
 //     and the error wraps context.Cause(ctx). Resume goes on from there.
 //   - a record that cannot be written ends the run at once, since nothing may be
 //     done that is not written (code JournalFailed).
-//   - ErrUnfinished, journal.ErrLocked: another deployment is in the way.
+//   - ErrUnfinished, ErrExists, journal.ErrLocked: another deployment is in the way.
 //   - a [*lifecycle.Error] with code AppSpecInvalid, NoUnits, HealthConstraintsInvalid
 //     or another: the deployment was refused before anything was touched.
 func (d *Deployment) Run(ctx context.Context) (*Result, error) {
 	var res *Result
 	err := d.locked(ctx, func(r *runner) error {
-		plan, notes, err := r.prepare(ctx)
-		if err != nil {
+		var plan strategy.Plan
+		var notes []lifecycle.Note
+		if err := guard("planning", func() (err error) {
+			plan, notes, err = r.prepare(ctx)
+			return err
+		}); err != nil {
 			return err
 		}
 		if err := r.watch(ctx); err != nil {

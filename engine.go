@@ -129,7 +129,11 @@ func (r *runner) join(ctx context.Context, st *strategy.State) error {
 		return nil
 	}
 	r.joined = true
-	units, err := r.d.Target.Units(ctx)
+	var units []lifecycle.Unit
+	err := guard("listing the units", func() (err error) {
+		units, err = r.d.Target.Units(ctx)
+		return err
+	})
 	if err != nil {
 		return r.add(st, noted(lifecycle.Step{}, lifecycle.Note{Code: lifecycle.TargetFailed,
 			Text: "it is not known whether units have joined meanwhile: " + err.Error()}))

@@ -57,7 +57,11 @@ const defaultAgain = 30 * time.Second
 // filled in where a gate did not.
 func ask(ctx context.Context, gates []Gate, q Question) Answer {
 	for i, g := range gates {
-		a, err := g.Ask(ctx, q)
+		var a Answer
+		err := guard("asking", func() (err error) {
+			a, err = g.Ask(ctx, q)
+			return err
+		})
 		if err != nil {
 			a = Answer{Reason: err.Error(), Again: a.Again}
 		}

@@ -23,6 +23,9 @@ func (r *runner) prepare(ctx context.Context) (strategy.Plan, []lifecycle.Note, 
 	if d.Revision == nil {
 		return strategy.Plan{}, nil, errors.New("deployment: Revision is nil: say what to deploy")
 	}
+	if err := r.fresh(ctx); err != nil {
+		return strategy.Plan{}, nil, err
+	}
 	standing, err := r.standing(ctx)
 	if err != nil {
 		return strategy.Plan{}, nil, err
@@ -54,6 +57,15 @@ func (r *runner) prepare(ctx context.Context) (strategy.Plan, []lifecycle.Note, 
 	plan, err := r.plan(ctx, in, standing)
 	r.job.BlueGreen = byTraffic(plan)
 	return plan, notes, err
+}
+
+// fresh refuses an id that a deployment of the group has already.
+func (r *runner) fresh(ctx context.Context) error {
+	ids, err := r.read.Deployments(ctx)
+	if err == nil && r.d.ID != "" && slices.Contains(ids, r.d.ID) {
+		return fmt.Errorf("%w: %s; resume it, or deploy under another id", ErrExists, r.d.ID)
+	}
+	return err
 }
 
 // plan asks the target for its units and the strategy for a plan.

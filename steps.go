@@ -22,6 +22,16 @@ func failure(err error) *lifecycle.Failure {
 	return &lifecycle.Failure{Code: lifecycle.TargetFailed, Message: err.Error()}
 }
 
+// guard turns a panic of something that was plugged in into an error.
+func guard(what string, f func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = &lifecycle.Error{Failure: lifecycle.Failure{Code: lifecycle.Panicked, Message: fmt.Sprintf("%s: a plug-in panicked: %v", what, cause)}}
+		}
+	}()
+	return f()
+}
+
 // perform does one step and says how it ended. A driver that panics has failed the
 // step.
 func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {

@@ -68,10 +68,21 @@ type Reading struct {
 func (w Watch) Read(ctx context.Context) []Reading {
 	rs := make([]Reading, len(w.Alarms))
 	for i, a := range w.Alarms {
-		s, err := a.State(ctx)
-		rs[i] = Reading{Alarm: a.Name(), State: s, Err: err}
+		rs[i] = read(ctx, a)
 	}
 	return rs
+}
+
+// read polls one alarm. One that panics cannot be read.
+func read(ctx context.Context, a Alarm) (r Reading) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.State, r.Err = AlarmUnknown, fmt.Errorf("it panicked: %v", cause)
+		}
+	}()
+	r.Alarm = a.Name()
+	r.State, r.Err = a.State(ctx)
+	return r
 }
 
 // Latch turns readings into one decision. An alarm that has fired has fired: going

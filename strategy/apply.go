@@ -129,6 +129,9 @@ func (s *State) applyStage(r lifecycle.Record) error {
 func (s *State) count() Counts {
 	var c Counts
 	stage := s.plan.Stages[s.stage]
+	if stage.Role == "" {
+		c.Earlier = s.counts.Earlier + s.counts.Succeeded
+	}
 	inStage := make([]bool, len(s.units))
 	for _, i := range s.order {
 		if u := &s.units[i]; u.Status == Pending || u.Status == Succeeded {

@@ -16,7 +16,7 @@ var mutants = map[string]decider{
 	"starts one unit more than there is room for": func(s *State, now time.Time) Decision {
 		d := Next(s, now)
 		if s.open && s.stop == nil && len(d.Start) > 0 && d.End == nil {
-			d.Start = append(d.Start, s.more(d.Start)...)
+			d.Start = append(d.Start, s.another(d.Start)...)
 		}
 		return d
 	},
@@ -149,8 +149,99 @@ var mutants = map[string]decider{
 	},
 }
 
-// more finds a pending unit that is not being started.
-func (s *State) more(starting []lifecycle.Step) []lifecycle.Step {
+// mutants that concern what others do and what the target makes.
+func init() {
+	for name, m := range map[string]decider{
+		"does not wait for its replacements": func(s *State, now time.Time) Decision {
+			if o := s.once[lifecycle.Provision]; o.running {
+				return Decision{Note: []lifecycle.Record{{Kind: lifecycle.StageOpen, Step: s.here()}}}
+			}
+			return Next(s, now)
+		},
+		"makes its replacements twice": func(s *State, now time.Time) Decision {
+			d := Next(s, now)
+			if o, known := s.once[lifecycle.Provision]; known && !o.running && s.stage == 1 && !s.open {
+				d = Decision{Start: []lifecycle.Step{{Deployment: s.plan.Deployment, Event: lifecycle.Provision}}}
+			}
+			return d
+		},
+		"goes on although its replacements could not be made": func(s *State, now time.Time) Decision {
+			d := Next(s, now)
+			if s.CleansUp() && d.End != nil {
+				d.End = &End{Verdict: DeploymentSucceeded}
+			}
+			return d
+		},
+		"leaves what it could not make all of": func(s *State, now time.Time) Decision {
+			if d := s.end(); s.CleansUp() {
+				return d
+			}
+			return Next(s, now)
+		},
+		"believes that traffic is where it was": func(s *State, now time.Time) Decision {
+			for i := range s.units {
+				s.units[i].traffic = s.plan.begins(s.units[i].ID)
+			}
+			return Next(s, now)
+		},
+		"says continue to itself": func(s *State, now time.Time) Decision {
+			s.continued = map[string]bool{}
+			for i := range s.units {
+				s.continued[s.units[i].ID] = true
+			}
+			return Next(s, now)
+		},
+	} {
+		mutants[name] = m
+	}
+}
+
+// planners are planted bugs in plans.
+var planners = map[string]planner{
+	"begins whoever has the traffic": func(st Strategy, in Input) (Plan, error) {
+		in.AnyTraffic = true
+		return st.Plan(in)
+	},
+	"gives the original all, whatever it had": func(st Strategy, in Input) (Plan, error) {
+		before := in.Before
+		if in.RollbackOf != "" {
+			in.Before = nil
+		}
+		p, err := st.Plan(in)
+		p.Before = before
+		return p, err
+	},
+	"takes traffic from the replacements first": onTheWayBack(func(p *Plan) { slices.Reverse(p.Stages) }),
+	"goes back to nothing": onTheWayBack(func(p *Plan) {
+		p.Stages = slices.DeleteFunc(p.Stages, func(s Stage) bool { return s.Role == lifecycle.OriginalRole })
+	}),
+	"retires before traffic is back": onTheWayBack(func(p *Plan) {
+		if last := len(p.Stages) - 1; p.Stages[last].Moves[0].Event == lifecycle.Retire {
+			p.Stages = append([]Stage{p.Stages[last]}, p.Stages[:last]...)
+		}
+	}),
+	"leaves what was made for it": onTheWayBack(func(p *Plan) {
+		p.Stages = slices.DeleteFunc(p.Stages, func(s Stage) bool { return s.Name == "replacements: retire" })
+	}),
+	"retires what was not made for it": onTheWayBack(func(p *Plan) {
+		if green := reachable(p.Units, lifecycle.ReplacementRole); len(green) > 0 && !p.Divided {
+			p.Stages = append(p.Stages, retire(green))
+		}
+	}),
+}
+
+func onTheWayBack(change func(*Plan)) planner {
+	return func(st Strategy, in Input) (Plan, error) {
+		p, err := st.Plan(in)
+		if err == nil && in.RollbackOf != "" && len(p.Stages) > 0 && p.Stages[0].Role != "" {
+			change(&p)
+		}
+		return p, err
+	}
+}
+
+// another finds a pending unit that is not being started.
+func (s *State) another(starting []lifecycle.Step) []lifecycle.Step {
 	for n := s.next; n < len(s.plan.Stages[s.stage].Units); n++ {
 		i := s.index[s.plan.Stages[s.stage].Units[n]]
 		step := s.step(i)
@@ -187,25 +278,35 @@ func withSteps(s *State, now time.Time, change func(*lifecycle.Step)) Decision {
 }
 
 // Every planted bug is found: by an invariant, by a state that refuses the record,
-// or, for the last one, by a trace that is not the same twice.
+// or, for one, by a trace that is not the same twice.
 func TestSimulationFindsPlantedBugs(t *testing.T) {
-	require.GreaterOrEqual(t, len(mutants), 20)
+	require.GreaterOrEqual(t, len(mutants)+len(planners), 30)
 	for name, mutant := range mutants {
-		t.Run(name, func(t *testing.T) {
-			for seed := uint64(1); seed <= 20_000; seed++ {
-				s := newSim(seed, mutant)
-				if v := try(s); v != "" {
-					t.Logf("found by seed %d: %s", seed, v)
-					return
-				}
-				if name == "answers by chance" {
-					again := newSim(seed, mutant)
-					if v := try(again); v != "" || s.trace != again.trace {
-						return
-					}
-				}
-			}
-			t.Fatal("20,000 seeds did not find it")
-		})
+		t.Run(name, func(t *testing.T) { find(t, mutant, Strategy.Plan, name == "answers by chance") })
 	}
+	for name, mutant := range planners {
+		t.Run(name, func(t *testing.T) { find(t, Next, mutant, false) })
+	}
+}
+
+func find(t *testing.T, next decider, plan planner, random bool) {
+	world := func(seed uint64) *sim {
+		s := newSim(seed, next)
+		s.planner = plan
+		return s
+	}
+	for seed := uint64(1); seed <= 20_000; seed++ {
+		s := world(seed)
+		if v := try(s); v != "" {
+			t.Logf("found by seed %d: %s", seed, v)
+			return
+		}
+		if random {
+			again := world(seed)
+			if v := try(again); v != "" || s.trace != again.trace {
+				return
+			}
+		}
+	}
+	t.Fatal("20,000 seeds did not find it")
 }

@@ -66,10 +66,40 @@ func (s *State) decide(now time.Time) Decision {
 	if len(d.Start) > 0 || s.counts.InProgress > 0 {
 		return d
 	}
-	if holds && stage.Pace.Met(s.counts) {
-		return s.stageDone(stage, now)
+	pace, c := stage.Pace, s.ahead(stage)
+	if holds { // the minimum of the stage is kept, whatever comes
+		pace.StageMin, c.StageHealthy = 0, c.Healthy
+		if pace.Holds(c) && (pace.Met(s.counts) || s.more(stage)) {
+			return s.stageDone(stage, now)
+		}
 	}
-	return Decision{End: &End{Verdict: DeploymentFailed, Failure: s.unmet(stage.Pace)}}
+	return Decision{End: &End{Verdict: DeploymentFailed, Failure: s.unmet(pace, c)}}
+}
+
+// more reports whether later stages do to other units what this one did: then the
+// one success that is needed may come there, and what is left counts as not started.
+func (s *State) more(stage Stage) bool { return stage.Role == "" && s.stage+1 < len(s.plan.Stages) }
+
+// ahead is how the group stands when a stage is done, with the units of later ones as
+// those that are left to start. What cannot succeed is not waited for.
+func (s *State) ahead(stage Stage) Counts {
+	c := s.counts
+	if !s.more(stage) || !s.held.IsZero() {
+		return c
+	}
+	for _, later := range s.plan.Stages[s.stage+1:] {
+		for _, id := range later.Units {
+			switch u := &s.units[s.index[id]]; {
+			case u.Status != Pending:
+			case u.serving:
+				c.PendingHealthy++
+			default:
+				c.PendingUnhealthy++
+				c.Failed--
+			}
+		}
+	}
+	return c
 }
 
 // doOnce lets an event of the whole deployment happen before what comes then. If
@@ -172,8 +202,8 @@ func (s *State) nextStopped() Decision {
 }
 
 // unmet says why the stage failed, with the arithmetic and the first cause.
-func (s *State) unmet(p Pace) *lifecycle.Failure {
-	f := &lifecycle.Failure{Code: lifecycle.HealthConstraints, Message: p.unmet(s.counts)}
+func (s *State) unmet(p Pace, c Counts) *lifecycle.Failure {
+	f := &lifecycle.Failure{Code: lifecycle.HealthConstraints, Message: p.unmet(c)}
 	if s.first != nil {
 		f.Message += fmt.Sprintf("; first failure: %s on %s: %s", s.first.Step.Event, s.first.Step.Unit, s.first.Message)
 		f.Script = s.first.Script

@@ -50,6 +50,9 @@ type Counts struct {
 	StageFailed      int // of the stage; part of Failed
 	Lost             int // cannot be reached; part of Failed
 	StageLost        int // of the stage; part of Lost and of StageFailed
+	// Earlier counts successes of the deployment's earlier stages, where those and this
+	// one do the same to different units: zones and waves.
+	Earlier int
 }
 
 // minimum is what must stay healthy, less what may be lost and is.
@@ -89,8 +92,9 @@ func (p Pace) Holds(c Counts) bool {
 }
 
 // Met reports whether a stage with nothing pending and nothing in progress has
-// succeeded: it holds, and one unit succeeded at least.
-func (p Pace) Met(c Counts) bool { return p.Cleanup || c.Succeeded > 0 && p.Holds(c) }
+// succeeded: it holds, and one unit has succeeded at least. That counts over the
+// deployment, as in CodeDeploy: a zone in which none did is made up for by another.
+func (p Pace) Met(c Counts) bool { return p.Cleanup || c.Succeeded+c.Earlier > 0 && p.Holds(c) }
 
 // unmet says which of its rules a stage has broken, with the arithmetic.
 func (p Pace) unmet(c Counts) string {

@@ -124,10 +124,11 @@ func (s ECS) Plan(in Input) (Plan, error) {
 	return in.done(p)
 }
 
-// back returns the traffic and then deletes the replacement.
+// back returns the traffic and then deletes the replacement, unless that had traffic
+// before the deployment began: then it was there before, and has it again.
 func (s ECS) back(p Plan, green []string) Plan {
 	p.Stages = []Stage{allTraffic(p)}
-	if len(green) > 0 {
+	if len(green) > 0 && p.Before.recorded(green[0], 0) == 0 {
 		p.Stages = append(p.Stages, Stage{Name: "replacement: retire", Walk: lifecycle.RollbackReplacement, Role: lifecycle.ReplacementRole,
 			Units: green, Moves: moves(lifecycle.Retire), Pace: Pace{Limit: 1, Cleanup: true}, Fresh: true})
 	}

@@ -27,8 +27,11 @@ var (
 // invariants are checked against the world itself, not against the state. Their
 // numbers are those of the project's list of invariants.
 
-// decider is Next, or a mutant of it.
-type decider func(*State, time.Time) Decision
+// decider is Next, or a mutant of it; planner is Strategy.Plan, or a mutant of that.
+type (
+	decider func(*State, time.Time) Decision
+	planner func(Strategy, Input) (Plan, error)
+)
 
 // violation is what a broken invariant panics with.
 type violation struct{ text string }
@@ -40,6 +43,8 @@ type place struct {
 	revision string
 	weight   lifecycle.Weight
 	gone     bool
+	foreign  bool // somebody else has changed the weight since we did
+	sick     bool // takes no traffic
 	reported bool // the present deployment has said that it is not well
 	moves    int  // moves of the present stage that were done
 	stage    int  // the stage those belong to
@@ -49,6 +54,7 @@ type place struct {
 type sim struct {
 	rng     *rand.Rand
 	next    decider
+	planner planner
 	now     time.Time
 	places  []*place
 	index   map[string]*place
@@ -57,6 +63,7 @@ type sim struct {
 	trace   uint64
 	crashes float64
 	verbose func(string, ...any)
+	outside // what others do, and what is known of it
 
 	// of the present deployment
 	plan    Plan
@@ -76,7 +83,7 @@ func (s *sim) chance(p float64) bool { return s.rng.Float64() < p }
 
 // newSim makes a world from a seed: all that is random comes from it.
 func newSim(seed uint64, next decider) *sim {
-	s := &sim{rng: rand.New(rand.NewPCG(seed, 7)), next: next, now: start, index: map[string]*place{},
+	s := &sim{rng: rand.New(rand.NewPCG(seed, 7)), next: next, planner: Strategy.Plan, now: start, index: map[string]*place{},
 		done: map[string]*lifecycle.Failure{}, effects: map[string]int{}, verbose: func(string, ...any) {}}
 	s.crashes = []float64{0, 0.02, 0.2}[s.rng.IntN(3)]
 	return s
@@ -112,13 +119,17 @@ func (s *sim) kind() (Strategy, bool) {
 		return in, s.chance(0.5)
 	case 3, 4:
 		add(1+s.rng.IntN(4), lifecycle.OriginalRole, 1)
-		add(1+s.rng.IntN(4), lifecycle.ReplacementRole, 1)
+		if s.pool = s.chance(0.5); !s.pool {
+			add(1+s.rng.IntN(4), lifecycle.ReplacementRole, 1)
+		}
 		return BlueGreen{Minimum: minimum, Ready: wait, Termination: Wait{For: time.Minute}, KeepAlive: s.chance(0.5)}, true
 	case 5:
+		s.divided = true
 		add(1, lifecycle.OriginalRole, 1)
 		add(1, lifecycle.ReplacementRole, 1)
 		return ECS{Shift: shift, Ready: wait, Termination: Wait{For: time.Minute}}, true
 	default:
+		s.divided = true
 		add(1, lifecycle.OriginalRole, 1)
 		add(1, lifecycle.ReplacementRole, 1)
 		return Lambda{Shift: shift}, true
@@ -128,6 +139,7 @@ func (s *sim) kind() (Strategy, bool) {
 // run lives through the deployments of one seed.
 func (s *sim) run() {
 	strat, balanced := s.kind()
+	s.disturb()
 	standing := Standing{LastGood: &revision.Revision{Digest: "sha256:r0"}, Units: map[string]lifecycle.Unit{}}
 	for _, p := range s.places {
 		u := p.unit
@@ -144,11 +156,15 @@ func (s *sim) run() {
 		if end.Verdict != DeploymentSucceeded && s.chance(0.8) && standing.LastGood != nil {
 			back := s.input(in.Deployment+"-back", standing.LastGood.Digest, standing, balanced)
 			back.RollbackOf, back.Touched = in.Deployment, s.st.Touched()
+			back.Before, back.Weights, back.Provisioned = in.Before, s.st.Weights(), s.st.Provisioned()
 			touched := s.touched
-			if s.deploy(strat, back) == nil {
+			s.sicken()
+			end := s.deploy(strat, back)
+			if end == nil {
 				return
 			}
 			s.onlyTouched(touched)
+			s.checkBack(in.Before, back, end)
 			standing = s.st.Standing()
 		}
 		if _, inPlace := strat.(InPlace); !inPlace {
@@ -158,7 +174,8 @@ func (s *sim) run() {
 }
 
 func (s *sim) input(id, digest string, st Standing, balanced bool) Input {
-	in := Input{Deployment: id, Group: "g", Revision: revision.Revision{Digest: digest}, LastGood: st.LastGood, Balanced: balanced, TestRoute: balanced}
+	in := Input{Deployment: id, Group: "g", Revision: revision.Revision{Digest: digest}, LastGood: st.LastGood, Balanced: balanced, TestRoute: balanced,
+		Pool: s.pool, Before: s.snapshot(), AnyTraffic: s.anyway}
 	for _, p := range s.places {
 		u := p.unit
 		u.Healthy, u.Revision = st.Units[u.ID].Healthy, st.Units[u.ID].Revision
@@ -173,12 +190,14 @@ func (s *sim) input(id, digest string, st Standing, balanced bool) Input {
 // deploy runs one deployment to its end, or returns nil if it is refused or waits
 // for ever.
 func (s *sim) deploy(strat Strategy, in Input) *End {
-	p, err := strat.Plan(in)
+	p, err := s.planner(strat, in)
 	if err != nil {
 		return nil // invariant 8: nothing was touched, since nothing was asked
 	}
+	s.checkStart(in)
 	s.plan, s.st, s.records, s.open, s.order = p, &State{}, nil, map[string]lifecycle.Step{}, nil
 	s.touched, s.least = map[string]bool{}, map[int]time.Time{}
+	s.expects, s.released = map[string]known{}, map[string]bool{}
 	for _, pl := range s.places {
 		pl.moves, pl.stage = 0, -1
 	}
@@ -273,7 +292,7 @@ func (s *sim) write(r lifecycle.Record) {
 	if o, _ := s.st.Outcome(); o != nil {
 		s.violated(9, "%s after the end", r.Kind)
 	}
-	if r.Kind == lifecycle.Released {
+	if r.Kind == lifecycle.Released && r.Step.Unit == "" {
 		s.checkHold(r)
 	}
 	if err := s.st.Apply(r); err != nil {
@@ -311,6 +330,9 @@ func (s *sim) ask(step lifecycle.Step) {
 	if !s.recorded(step) {
 		s.violated(12, "%s was begun without a record", step)
 	}
+	if w, ok := s.st.Weight(step.Unit); ok {
+		s.expects[step.Key()] = weighs(w)
+	}
 	if _, twice := s.open[step.Key()]; !twice {
 		s.open[step.Key()] = step
 		s.order = append(s.order, step.Key())
@@ -333,8 +355,20 @@ func (s *sim) answer() {
 	key := s.order[i]
 	step := s.open[key]
 	s.now = s.now.Add(time.Duration(s.rng.IntN(3000)) * time.Millisecond)
+	s.interfere()
 	f, known := s.done[key]
-	if !known {
+	switch {
+	case known:
+	case step.Event == lifecycle.Provision:
+		f = s.provision(step)
+		s.done[key] = f
+	default:
+		if f = s.waits(step); f == waiting {
+			return
+		}
+		if f != nil {
+			break // nothing was done, so nothing is kept
+		}
 		if s.chance(0.03) {
 			f = &lifecycle.Failure{Code: lifecycle.ScriptFailed, Message: "test"}
 		}
@@ -348,10 +382,15 @@ func (s *sim) answer() {
 	}
 	s.order = append(s.order[:i:i], s.order[i+1:]...)
 	delete(s.open, key)
-	if f != nil {
+	if f != nil && step.Unit != "" {
 		s.index[step.Unit].reported = true
 	}
-	s.write(lifecycle.Record{Kind: lifecycle.Ended, Step: step, Failure: f})
+	r := lifecycle.Record{Kind: lifecycle.Ended, Step: step, Failure: f}
+	if step.Event == lifecycle.Provision {
+		r.Data = s.batch()
+	}
+	s.write(r)
+	s.plan = s.st.Plan() // replacements have names now
 }
 
 // finish writes the end, and checks what must hold there.
@@ -365,6 +404,7 @@ func (s *sim) finish(end *End) {
 		s.violated(21, "%d steps still run at the end", len(s.order))
 	}
 	s.checkEnd(end)
+	s.checkUnmade()
 }
 
 // TestSimulation runs fresh seeds and finds no violation; the same seed gives the

@@ -1,6 +1,8 @@
 package strategy
 
 import (
+	"slices"
+
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -8,6 +10,9 @@ import (
 // out of it now.
 func (s *sim) begin(step lifecycle.Step) {
 	p := s.index[step.Unit]
+	if step.Unit == "" {
+		return
+	}
 	stage := s.plan.Stages[step.Stage]
 	if p.stage != step.Stage {
 		p.stage, p.moves = step.Stage, 0
@@ -63,12 +68,14 @@ func (s *sim) effect(step lifecycle.Step) {
 		p.revision = s.plan.Revision.Digest
 	case lifecycle.BlockTraffic:
 		s.weigh(p, 0)
+		s.checkBlocked(p)
 	case lifecycle.AllowTraffic:
 		s.weigh(p, step.Weight)
 	case lifecycle.Retire:
 		if p.weight > 0 {
 			s.violated(7, "%s, which has %d %% of the traffic", step, p.weight)
 		}
+		s.checkRetired(p, step)
 		p.gone, p.serving = true, false
 	}
 	if stage := s.plan.Stages[step.Stage]; p.moves == len(stage.Moves) && p.unit.Role == "" {
@@ -77,43 +84,43 @@ func (s *sim) effect(step lifecycle.Step) {
 }
 
 // weigh gives a unit its share. In ECS and Lambda deployments the rest is the
-// other side's. In blue/green some side must always serve.
+// other side's, or goes back to whoever had it. In blue/green some side must always serve.
 func (s *sim) weigh(p *place, w lifecycle.Weight) {
-	shift := len(s.places) == 2 && s.places[0].unit.Role != "" && s.plan.Stages[0].Pace.All && !s.hosts()
-	forward := s.plan.RollbackOf == ""
+	forward, before := s.plan.RollbackOf == "", s.total()
 	switch {
-	case shift && p.unit.Role == lifecycle.ReplacementRole && forward && w < p.weight:
+	case s.plan.Divided && p.unit.Role == lifecycle.ReplacementRole && forward && w < p.weight && !p.foreign && !s.anyway:
 		s.violated(3, "the replacement's share falls from %d to %d", p.weight, w)
 	case p.unit.Role == lifecycle.ReplacementRole && w > 0 && s.installs() && p.revision != s.plan.Revision.Digest:
 		s.violated(7, "%s gets traffic with revision %q", p.unit.ID, p.revision)
 	}
-	p.weight, p.serving = w, w > 0
-	if shift {
+	p.set(w)
+	if s.plan.Divided {
 		for _, o := range s.places {
 			if o != p {
-				o.weight, o.serving = 100-w, w < 100
+				o.set(s.rest(o, w))
 			}
 		}
 	}
-	total := lifecycle.Weight(0)
-	for _, o := range s.places {
-		total += o.weight
-	}
-	if total == 0 && p.unit.Role != "" {
+	if before > 0 && s.total() == 0 && p.unit.Role != "" {
 		s.violated(7, "nobody has traffic after %s got %d", p.unit.ID, w)
 	}
 }
 
-// hosts reports whether the plan is one of hosts, whose weights are their own.
-func (s *sim) hosts() bool {
-	for _, st := range s.plan.Stages {
-		for _, m := range st.Moves {
-			if m.Event == lifecycle.BlockTraffic {
-				return true
-			}
-		}
+// rest is what the other side has when one has w.
+func (s *sim) rest(o *place, w lifecycle.Weight) lifecycle.Weight {
+	if s.plan.RollbackOf != "" && s.plan.Before != nil && w < 100 {
+		return s.plan.Before.Weights[o.unit.ID]
 	}
-	return false
+	return 100 - w
+}
+
+func (p *place) set(w lifecycle.Weight) { p.weight, p.serving, p.foreign = w, w > 0, false }
+
+func (s *sim) total() (all lifecycle.Weight) {
+	for _, p := range s.places {
+		all += p.weight
+	}
+	return all
 }
 
 // installs reports whether the plan puts files or tasks in place.
@@ -129,10 +136,10 @@ func (s *sim) installs() bool {
 }
 
 // onlyTouched: a rollback leaves alone what the deployment left alone, but for
-// originals, whose traffic it restores.
+// originals, whose traffic it restores, and for what was made and has to go.
 func (s *sim) onlyTouched(before map[string]bool) {
 	for id := range s.touched {
-		if !before[id] && s.index[id].unit.Role != lifecycle.OriginalRole {
+		if p := s.index[id]; !before[id] && p.unit.Role != lifecycle.OriginalRole && !slices.Contains(s.made, p) {
 			s.violated(5, "the rollback touched %s, which the deployment had not", id)
 		}
 	}

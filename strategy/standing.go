@@ -66,6 +66,8 @@ func (s *State) left(u *unit, good bool) lifecycle.Unit {
 		next.Healthy, next.Revision = true, s.plan.Revision.Digest
 	case u.Touched:
 		next.Healthy, next.Revision = false, ""
+	case u.Failure != nil && u.Failure.Code == lifecycle.UnitLost:
+		next.Healthy = false // nobody has seen it since; what it runs was not touched
 	case good && s.plan.RollbackOf == "" && u.Revision != s.plan.Revision.Digest:
 		next.Healthy, next.Revision = false, ""
 	}
