@@ -92,10 +92,11 @@ type Server struct {
 	Host    Key // what it shows
 	User    Key // who is let in
 
-	Path     string       // put before the PATH of commands
-	Shell    string       // printed by the login shell before each command
-	Sessions atomic.Int64 // that were opened
-	Received atomic.Int64 // bytes on all connections
+	Ended    func(command string) // called when the connection of a command has ended, before that is told to anybody
+	Path     string               // put before the PATH of commands
+	Shell    string               // printed by the login shell before each command
+	Sessions atomic.Int64         // that were opened
+	Received atomic.Int64         // bytes on all connections
 
 	l      net.Listener
 	config *ssh.ServerConfig
@@ -265,7 +266,13 @@ func (s *Server) run(ch ssh.Channel, command string) {
 	}
 	_, _ = io.WriteString(ch, s.Shell)
 	cmd.Stdout, cmd.Stderr = ch, ch.Stderr()
-	go func() { _, _ = io.Copy(in, ch); _ = in.Close() }()
+	go func() {
+		_, _ = io.Copy(in, ch)
+		if s.Ended != nil {
+			s.Ended(command)
+		}
+		_ = in.Close()
+	}()
 	err = cmd.Run()
 	status := uint32(0)
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {

@@ -1,6 +1,8 @@
 package onprem_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -48,6 +50,11 @@ func endAgents(t *testing.T, root string) {
 			}
 		}
 	}
+}
+
+func hexDigest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func children(pid int) (list []int) {

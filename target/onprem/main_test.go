@@ -14,6 +14,10 @@ import (
 // TestMain lets this test program be sent to hosts as their agent.
 func TestMain(m *testing.M) {
 	agent.Main()
+	if file := os.Getenv(oracleVar); file != "" {
+		oracleChild(file)
+		return
+	}
 	if file := os.Getenv(controllerVar); file != "" {
 		if err := control(file); err != nil {
 			fmt.Fprintln(os.Stderr, "controller:", err)
