@@ -43,6 +43,30 @@ func NewKey(tb testing.TB, dir, name string) Key {
 	return k
 }
 
+// LockKey writes a key to a file with a passphrase.
+func LockKey(tb testing.TB, k Key, file, phrase string) {
+	tb.Helper()
+	data, err := os.ReadFile(k.File)
+	check(tb, err)
+	raw, err := ssh.ParseRawPrivateKey(data)
+	check(tb, err)
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(*raw.(*ed25519.PrivateKey), "locked", []byte(phrase))
+	check(tb, err)
+	check(tb, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+}
+
+// Certify makes the server show a certificate.
+func (s *Server) Certify(tb testing.TB, ca Key, names ...string) {
+	tb.Helper()
+	cert := &ssh.Certificate{
+		Key: s.Host.Signer.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: names, ValidBefore: ssh.CertTimeInfinity,
+	}
+	check(tb, cert.SignCert(rand.Reader, ca.Signer))
+	signer, err := ssh.NewCertSigner(cert, s.Host.Signer)
+	check(tb, err)
+	s.config.AddHostKey(signer)
+}
+
 // KnownHosts writes a file that says that the hosts have the key.
 func KnownHosts(tb testing.TB, key ssh.PublicKey, addresses ...string) string {
 	tb.Helper()
@@ -68,9 +92,11 @@ type Server struct {
 	Host    Key // what it shows
 	User    Key // who is let in
 
-	Shell    string       // printed by the login shell before each command
-	Sessions atomic.Int64 // that were opened
-	Received atomic.Int64 // bytes on all connections
+	Ended    func(command string) // called when the connection of a command has ended, before that is told to anybody
+	Path     string               // put before the PATH of commands
+	Shell    string               // printed by the login shell before each command
+	Sessions atomic.Int64         // that were opened
+	Received atomic.Int64         // bytes on all connections
 
 	l      net.Listener
 	config *ssh.ServerConfig
@@ -232,7 +258,7 @@ func (s *Server) session(ch ssh.Channel, reqs <-chan *ssh.Request) {
 // gone, the command is not.
 func (s *Server) run(ch ssh.Channel, command string) {
 	cmd := exec.Command("/bin/sh", "-c", command)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir()}
+	cmd.Env = []string{"PATH=" + s.Path + ":" + os.Getenv("PATH"), "HOME=" + os.TempDir()}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		_ = ch.Close()
@@ -240,7 +266,13 @@ func (s *Server) run(ch ssh.Channel, command string) {
 	}
 	_, _ = io.WriteString(ch, s.Shell)
 	cmd.Stdout, cmd.Stderr = ch, ch.Stderr()
-	go func() { _, _ = io.Copy(in, ch); _ = in.Close() }()
+	go func() {
+		_, _ = io.Copy(in, ch)
+		if s.Ended != nil {
+			s.Ended(command)
+		}
+		_ = in.Close()
+	}()
 	err = cmd.Run()
 	status := uint32(0)
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {

@@ -90,6 +90,7 @@ func (w *work) fetch(ctx context.Context) (*release, revision.Manifest, error) {
 	if err != nil {
 		return nil, revision.Manifest{}, err
 	}
+	need := b.Manifest.Size()
 	r, err := w.copy(ctx, b, digest)
 	done()
 	if w.bring != nil && changedHere(err) {
@@ -100,10 +101,22 @@ func (w *work) fetch(ctx context.Context) (*release, revision.Manifest, error) {
 		r, err = w.copy(ctx, b, digest)
 		done()
 	}
-	if err == nil {
+	if ctx.Err() == nil { // what came is used, or of no use
 		transfer.Prune(w.a.incoming(), "")
 	}
-	return r, b.Manifest, err
+	return r, b.Manifest, w.roomFor(need, err)
+}
+
+// roomFor says how much room there is, if that is what an error is about.
+func (w *work) roomFor(need int64, err error) error {
+	e, ok := errors.AsType[*lifecycle.Error](err)
+	if !ok {
+		return err
+	}
+	if full := transfer.WithSpace(e.Err, w.a.dir(), need); full != e.Err {
+		return w.fail(e.Code, "%w", full)
+	}
+	return err
 }
 
 // changedHere reports whether a copy failed because a file was not what it was.

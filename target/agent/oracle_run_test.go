@@ -34,6 +34,8 @@ type oracleRun struct {
 	base   string // the only place the case may touch
 	root   string // {{ROOT}}
 	bundle string // {{BUNDLE}}
+
+	program string // that does the deployments; empty: this one
 }
 
 // gotDeploy is what one deployment did, with what only we know.
@@ -201,6 +203,9 @@ func (r *oracleRun) runChild(t *testing.T, order childOrder, killAfter float64) 
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 	self, err := os.Executable()
 	require.NoError(t, err)
+	if r.program != "" {
+		self = r.program
+	}
 	out, err := os.Create(filepath.Join(r.base, "child.out"))
 	require.NoError(t, err)
 	defer out.Close()

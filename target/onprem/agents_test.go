@@ -1,11 +1,18 @@
 package onprem_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cutover-deploy/cutover/revision"
 )
 
 // agentsOf finds the agents' processes that serve state directories below root.
@@ -22,6 +29,16 @@ func agentsOf(root string) (pids []int) {
 	return pids
 }
 
+func platform() string { return runtime.GOOS + "-" + runtime.GOARCH }
+
+func reopen(t *testing.T, dir string) (revision.Revision, *revision.Bundle) {
+	t.Helper()
+	src := revision.Dir(dir)
+	b, err := src.Open(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	return revision.Revision{Location: src.Location(), Digest: b.Manifest.Digest()}, b
+}
+
 // endAgents kills agents that a test has left with a step that would take long, and
 // what the step has started.
 func endAgents(t *testing.T, root string) {
@@ -33,6 +50,11 @@ func endAgents(t *testing.T, root string) {
 			}
 		}
 	}
+}
+
+func hexDigest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func children(pid int) (list []int) {

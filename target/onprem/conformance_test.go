@@ -25,6 +25,7 @@ const hook = `#!/bin/sh
 key="$DEPLOYMENT_ID-$(basename "$CUTOVER_ROOT")-$LIFECYCLE_EVENT"
 echo run >> "$CONTROL/runs-$key"
 if [ -e "$CONTROL/slow-$key" ]; then sleep 60; fi
+while [ -e "$CONTROL/hold-$LIFECYCLE_EVENT" ]; do sleep 0.05; done
 if [ -e "$CONTROL/fail-$key" ]; then echo "told to fail"; exit 3; fi
 exit 0
 `

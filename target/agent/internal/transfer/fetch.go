@@ -25,7 +25,7 @@ func Fetch(ctx context.Context, d revision.Download, dir, digest string) (b *rev
 	}
 	path := filepath.Join(dir, Name(digest)+".archive")
 	if err := download(ctx, d, path); err != nil {
-		return nil, nil, withSpace(err, dir, d.Size)
+		return nil, nil, WithSpace(err, dir, d.Size)
 	}
 	work, err := os.MkdirTemp(dir, Name(digest)+".open-")
 	if err != nil {

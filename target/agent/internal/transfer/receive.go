@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
@@ -53,11 +54,15 @@ func (r *Receiver) Receive(ctx context.Context) (b *revision.Bundle, close func(
 		err = r.files(ctx, m)
 	}
 	if err != nil {
-		// What has come whole is worth keeping.
-		err = withSpace(err, r.Dir, m.Size())
-		_ = r.spool.w.Flush()
+		full := WithSpace(err, r.Dir, m.Size())
+		if full == err && r.spool.w.Flush() == nil { // what has come whole is worth keeping
+			close()
+			return nil, nil, err
+		}
+		// The room is needed, if only to write down that there is none.
 		close()
-		return nil, nil, err
+		_ = os.Remove(r.spool.f.Name())
+		return nil, nil, full
 	}
 	return &revision.Bundle{Kind: r.Content.Kind, Manifest: m, Notes: r.Content.Notes, Content: r.open}, close, nil
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withSpace says how full the disk is, if that is the trouble.
-func withSpace(err error, dir string, need int64) error {
+// WithSpace says how full the disk is, if that is the trouble.
+func WithSpace(err error, dir string, need int64) error {
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}
