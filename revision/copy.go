@@ -161,30 +161,38 @@ func (b *Bundle) eachDir(dst string, open func(string) (folder, error), backward
 // copier is what one worker needs.
 type copier struct {
 	src, dst *cursor
-	exact    bool // modes and times as in the manifest
+	content  func(Entry) (io.ReadCloser, error) // instead of src
+	exact    bool                               // modes and times as in the manifest
 	umask    fs.FileMode
 	syncEach bool
 	buf      []byte
 }
 
 func (b *Bundle) newCopier(dst string, o CopyOptions, open func(string) (folder, error)) (*copier, error) {
-	from, err := open(b.Dir)
-	if err != nil {
-		return nil, unreadable("", err)
-	}
 	to, err := open(dst)
 	if err != nil {
-		from.close()
 		return nil, in(context.Background(), dst, unwritable("", err))
 	}
-	return &copier{
-		src: newCursor(from), dst: newCursor(to), buf: make([]byte, bufferSize),
+	c := &copier{
+		dst: newCursor(to), content: b.Content, buf: make([]byte, bufferSize),
 		exact: b.Kind == KindArchive, umask: o.Umask, syncEach: o.Sync && !syncsTrees,
-	}, nil
+	}
+	if c.content != nil {
+		return c, nil
+	}
+	from, err := open(b.Dir)
+	if err != nil {
+		c.dst.close()
+		return nil, unreadable("", err)
+	}
+	c.src = newCursor(from)
+	return c, nil
 }
 
 func (c *copier) stop() {
-	c.src.close()
+	if c.src != nil {
+		c.src.close()
+	}
 	if c.dst != nil {
 		c.dst.close()
 	}
@@ -241,7 +249,14 @@ func (c *copier) file(ctx context.Context, to folder, name string, e *Entry) err
 }
 
 // source opens the file to read.
-func (c *copier) source(e *Entry) (reader, error) {
+func (c *copier) source(e *Entry) (io.ReadCloser, error) {
+	if c.content != nil {
+		r, err := c.content(*e)
+		if err != nil {
+			return nil, missing(e, err)
+		}
+		return r, nil
+	}
 	f, name, err := c.src.parent(e.Path)
 	if err != nil {
 		return nil, missing(e, err)
