@@ -41,7 +41,11 @@ type Deployment struct {
 	GroupName   string // deployment group name, for the scripts' environment; empty: Group
 	ID          string // deployment id; empty: a new one, like CodeDeploy's
 
-	Revision revision.Source   // what to deploy. Required for Run; for Resume, empty: as recorded
+	Revision revision.Source // what to deploy. Required for Run; for Resume, empty: as recorded
+	// Sources open what the records name, for Resume and for rollbacks: sources with
+	// the clients that their kinds need, such as s3.Object{Client: c}. Revision itself
+	// counts as one of them. Empty: directories, archives and inline AppSpecs.
+	Sources  []revision.Opener
 	Target   target.Target     // where to. Required
 	Strategy strategy.Strategy // nil: strategy.OneAtATime, CodeDeploy's default
 	Rollback rollback.Policy   // zero: never by itself

@@ -34,12 +34,13 @@ func (r *runner) prepare(ctx context.Context) (strategy.Plan, []lifecycle.Note, 
 	if err != nil {
 		return strategy.Plan{}, nil, err
 	}
-	rev := revision.Revision{Location: d.Revision.Location(), Digest: bundle.Manifest.Digest()}
+	rev := bundle.Revision(d.Revision)
 	r.job = r.newJob(rev, bundle, standing.LastGood)
 	notes, err := r.check(ctx)
 	if err != nil {
 		return strategy.Plan{}, nil, err
 	}
+	notes = append(notes, r.backNote(standing.LastGood)...)
 	for _, text := range bundle.Notes {
 		notes = append(notes, lifecycle.Note{Text: text})
 	}
@@ -332,13 +333,6 @@ func (r *runner) unfinished(ctx context.Context, id string) (*strategy.State, er
 // never used.
 func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 	plan := st.Plan()
-	src := r.d.Revision
-	if src == nil || plan.RollbackOf != "" {
-		var err error
-		if src, err = revision.FromLocation(plan.Revision.Location); err != nil {
-			src = nil
-		}
-	}
 	if len(r.d.Watch.Alarms) > 0 && r.latch == nil && plan.RollbackOf == "" {
 		r.latch, _ = rollback.NewLatch(r.d.Watch, nil) // without readings there is nothing to refuse
 	}
@@ -348,17 +342,12 @@ func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 	if plan.Revision.Digest == "" {
 		return nil // traffic goes back to what nobody here has deployed
 	}
-	if src == nil {
-		return r.noteSource(ctx, st, "its location cannot be opened here")
-	}
-	bundle, err := r.open(ctx, src)
+	bundle, why := r.recorded(ctx, plan)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case err != nil:
-		return r.noteSource(ctx, st, err.Error())
-	case bundle.Manifest.Digest() != plan.Revision.Digest:
-		return r.noteSource(ctx, st, "its content has changed since the deployment was planned")
+	case bundle == nil:
+		return r.noteSource(ctx, st, why)
 	}
 	r.job.Bundle = bundle
 	return nil

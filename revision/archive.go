@@ -9,15 +9,24 @@ import (
 	"path/filepath"
 )
 
-// Archive is a zip, tar or gzipped tar file on this machine as a revision. What
-// it is is seen from its content, not its name. Limits are the defaults; for
-// others make an [ArchiveFile].
+// Archive is a zip, tar or gzipped tar file on this machine as a revision, or a file
+// with nothing but an AppSpec, in YAML or JSON. What it is is seen from its content,
+// not its name. Limits are the defaults and nobody verifies it; for others make an
+// [ArchiveFile].
 func Archive(path string) Source { return ArchiveFile{Path: path} }
 
-// ArchiveFile is an archive with limits of its own.
+// ArchiveFile is an archive with limits of its own, and with somebody to verify it.
 type ArchiveFile struct {
 	Path   string
 	Limits Limits // zero: the defaults
+
+	// Verifier has to agree before anything is unpacked. Nil: nobody is asked.
+	Verifier Verifier
+	// Signature is the file with the detached signature, read for the Verifier. Empty:
+	// Path with .sig behind it. It need not be there: the Verifier decides.
+	Signature string
+
+	recorded bool
 }
 
 // Location implements Source.
@@ -25,10 +34,20 @@ func (a ArchiveFile) Location() Location {
 	return Location{Kind: KindArchive, Path: absolute(a.Path)}
 }
 
+// At implements Opener: another archive with the same limits and the same verifier.
+// Its signature is beside it.
+func (a ArchiveFile) At(l Location) (Source, error) {
+	if l.Kind != KindArchive {
+		return nil, OtherKind(l, KindArchive)
+	}
+	return ArchiveFile{Path: l.Path, Limits: a.Limits, Verifier: a.Verifier, recorded: true}, nil
+}
+
 // Open implements Source. Files in work are made so that their owner can read
 // them; their true modes are in the manifest. Owners that the archive names,
 // set-id bits, write permission for everybody and extended attributes are not
-// taken over; notes say so.
+// taken over; notes say so. A file with nothing but an AppSpec is a revision of one
+// file, appspec.yaml.
 //
 // If all that the archive holds is one folder, and a name directly in it has
 // "appspec" in it, that folder is the root of the revision, as for archives made
@@ -43,26 +62,45 @@ func (a ArchiveFile) Open(ctx context.Context, work string) (*Bundle, error) {
 }
 
 func (a ArchiveFile) open(ctx context.Context, path, work string) (*Bundle, error) {
+	if a.Verifier != nil {
+		return a.verified(ctx, path, work)
+	}
 	f, size, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	return unpack(ctx, f, size, filepath.Base(path), work, Unpacking{Limits: a.Limits})
+}
+
+func (a ArchiveFile) signature(path string) string {
+	if a.Signature == "" {
+		return path + ".sig"
+	}
+	return absolute(a.Signature)
+}
+
+// unpack opens an archive that is called name.
+func unpack(ctx context.Context, f *os.File, size int64, name, work string, how Unpacking) (*Bundle, error) {
 	head := make([]byte, block)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
 		return nil, unreadable("", err)
 	}
-	kind, refused := detect(head[:n], filepath.Base(path))
+	kind, refused := detect(head[:n], name)
 	if refused != nil {
+		if text := document(f, size); text != nil && !how.DropFolder {
+			return single(work, specName, text)
+		}
 		return nil, refused
 	}
 	work = absolute(work)
 	if err := emptyDir(work, openRootFolder); err != nil {
 		return nil, err
 	}
-	u := newUnpacker(work, size, a.Limits.withDefaults())
-	if claimed := nameFormat(path); claimed != "" && claimed != kind {
+	u := newUnpacker(work, size, how.Limits.withDefaults())
+	u.drop = how.DropFolder
+	if claimed := nameFormat(name); claimed != "" && claimed != kind {
 		u.note("the file is named as %s and is %s", claimed, kind)
 	}
 	if err := u.run(ctx, kind, f); err != nil {
@@ -107,7 +145,9 @@ func (u *unpacker) run(ctx context.Context, kind format, f *os.File) error {
 	if err != nil {
 		return err
 	}
-	u.findTop()
+	if err := u.findTop(); err != nil {
+		return err
+	}
 	if err := u.checkLinks(); err != nil {
 		return err
 	}

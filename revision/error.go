@@ -14,7 +14,19 @@ type Code string
 const (
 	NotFound    Code = "NotFound"    // nothing at the location
 	NotReadable Code = "NotReadable" // it is there, and cannot be read
-	UnknownKind Code = "UnknownKind" // a location that this package does not open
+	UnknownKind Code = "UnknownKind" // a location that nobody at hand opens
+
+	Denied      Code = "Denied"      // credentials or permissions; the message names action and resource
+	Unreachable Code = "Unreachable" // the service does not answer, or not as it should; later it may
+	WrongRegion Code = "WrongRegion" // the service has it in another region
+	Stalled     Code = "Stalled"     // it came slower than is allowed
+
+	NotSigned         Code = "NotSigned"         // there is nothing to verify
+	SignerUnknown     Code = "SignerUnknown"     // signed by nobody who is trusted
+	SignatureInvalid  Code = "SignatureInvalid"  // damaged, or not made with the key that it names
+	SignatureExpired  Code = "SignatureExpired"  // its time is over
+	SignedForOther    Code = "SignedForOther"    // it is for something else of that name
+	OlderThanDeployed Code = "OlderThanDeployed" // validly signed, and too long ago
 
 	NotAnArchive     Code = "NotAnArchive"     // empty, a web page, text: no archive at all
 	ArchiveKind      Code = "ArchiveKind"      // an archive of a kind that is not supported

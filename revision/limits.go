@@ -1,5 +1,7 @@
 package revision
 
+import "time"
+
 // Limits bounds what an archive may unpack to. Zero means the default.
 type Limits struct {
 	Bytes   int64 // of all files together; 0: 10 GiB
@@ -9,6 +11,20 @@ type Limits struct {
 	// at only when more than RatioFrom bytes have been unpacked.
 	Ratio     int64 // 0: 200
 	RatioFrom int64 // 0: 100 MiB
+}
+
+// Transfer bounds how an archive is fetched. Zero means the default.
+type Transfer struct {
+	Bytes int64 // of the archive as it is stored; 0: 5 GiB
+
+	// Rate is the lowest number of bytes per second, looked at every Window. What is
+	// slower has stalled: it is asked for again, and given up with code Stalled.
+	Rate   int64         // 0: 1 KiB
+	Window time.Duration // 0: 30 s; also how long an answer may take to begin
+
+	// Tries is how often in a row a transfer may fail before it is given up. One that
+	// brings some of the archive begins the count anew. 0: 4.
+	Tries int
 }
 
 // These limits follow from file systems and from what the formats are for; they

@@ -21,30 +21,6 @@ func (r Revision) String() string {
 	return r.Location.String()
 }
 
-// Kind says what a [Location] is.
-type Kind string
-
-// The kinds of locations that this package opens itself. Others come with their
-// own packages.
-const (
-	KindDir     Kind = "directory" // a directory on the controller's machine
-	KindArchive Kind = "archive"   // a zip, tar or gzipped tar on it
-)
-
-// Location says where a revision was taken from. It is pure data, holds no
-// secret, and is enough to open the revision again.
-type Location struct {
-	Kind Kind   `json:"kind"`
-	Path string `json:"path,omitempty"` // absolute path of a directory or an archive
-
-	// Params holds what other kinds need (bucket, key, version; owner,
-	// repository, commit).
-	Params map[string]string `json:"params,omitempty"`
-}
-
-// String is the location in one line, for people.
-func (l Location) String() string { return l.Path }
-
 // Source is a revision that can be opened.
 type Source interface {
 	// Location says where it comes from, for the records.
@@ -63,9 +39,13 @@ type Source interface {
 // whoever copies from it compares with the manifest.
 type Bundle struct {
 	Dir      string // absolute path of the revision's root
-	Kind     Kind   // what it was taken from. KindArchive: modes and times are the manifest's, not those in Dir
+	Kind     Kind   // KindArchive: it was unpacked; modes and times are the manifest's, not those in Dir
 	Manifest Manifest
 	Notes    []string // what was found and tolerated (set-id bits stripped, a leading directory removed)
+
+	// Location is where exactly the content came from, where the source's own location
+	// left that open (the newest version of an object). Empty: that of the source.
+	Location Location
 
 	// Content, if not nil, supplies the content of a regular file instead of Dir. Copy
 	// calls it from several goroutines and compares what it reads with the manifest.
@@ -74,6 +54,15 @@ type Bundle struct {
 	// Presign, if not nil, makes an address at which a machine without credentials can
 	// get the archive itself for a while. A source that can do so sets it.
 	Presign func(ctx context.Context) (Download, error)
+}
+
+// Revision is the identity of the opened bundle of a source, for the records.
+func (b *Bundle) Revision(from Source) Revision {
+	l := b.Location
+	if l.Kind == "" {
+		l = from.Location()
+	}
+	return Revision{Location: l, Digest: b.Manifest.Digest()}
 }
 
 // Download says where the archive of a revision can be fetched by whoever has the

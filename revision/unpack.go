@@ -26,6 +26,7 @@ type unpacker struct {
 	folded  map[string]string  // lower-case path → path
 	hard    []hardLink
 	top     string // folder that is the root; "": the archive's root
+	drop    bool   // the root has to be a folder
 
 	total    atomic.Int64
 	notes    []string
@@ -252,23 +253,40 @@ func (b *both) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// findTop decides whether a leading folder is dropped. Its rule is CodeDeploy's.
-func (u *unpacker) findTop() {
-	top := ""
+// findTop decides whether a leading folder is dropped. Its rule is CodeDeploy's,
+// unless that was decided before.
+func (u *unpacker) findTop() error {
+	top := u.onlyFolder()
+	if u.drop && top == "" {
+		return refuse(ArchiveKind, "", "does not consist of one folder, as an archive of a source host does")
+	}
+	if top == "" || !u.drop && !u.holdsSpec(top) {
+		return nil
+	}
+	u.top = top
+	u.note("the leading folder %q is dropped", top)
+	return nil
+}
+
+// onlyFolder is the folder that everything is in; empty: there is none.
+func (u *unpacker) onlyFolder() (top string) {
 	for _, m := range u.members {
 		first, _, below := strings.Cut(m.Path, "/")
 		if top != "" && first != top || !below && !m.Mode.IsDir() {
-			return
+			return ""
 		}
 		top = first
 	}
+	return top
+}
+
+func (u *unpacker) holdsSpec(dir string) bool {
 	for _, m := range u.members {
-		if path.Dir(m.Path) == top && strings.Contains(strings.ToLower(path.Base(m.Path)), "appspec") {
-			u.top = top
-			u.note("the leading folder %q is dropped", top)
-			return
+		if path.Dir(m.Path) == dir && strings.Contains(strings.ToLower(path.Base(m.Path)), "appspec") {
+			return true
 		}
 	}
+	return false
 }
 
 // makeLinks makes what must not be there while files are written.
