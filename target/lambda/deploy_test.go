@@ -7,11 +7,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	awscloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover"
+	fakecloudwatch "github.com/cutover-deploy/cutover/internal/awsfake/cloudwatch"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/rollback"
+	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/strategy"
 )
 
@@ -55,7 +59,7 @@ var scenarios = map[string]scenario{
 func (s scenario) play(t testing.TB, e *env, run func(*cutover.Deployment) (*cutover.Result, error)) (*cutover.Result, error) {
 	d := e.deployment(t, strategy.Lambda{Shift: s.shift(e)})
 	d.Rollback = s.policy
-	d.Watch = rollback.Watch{Alarms: []rollback.Alarm{alarm{e}}, Every: e.minutes(1) / 2}
+	d.Watch = rollback.Watch{Alarms: e.alarms, Every: e.minutes(1) / 2}
 	e.hooks.fails[s.fails] = s.fails != ""
 	var others sync.WaitGroup
 	defer others.Wait()
@@ -107,7 +111,13 @@ func (s scenario) check(t testing.TB, e *env, res *cutover.Result) {
 func fakeEnv(t testing.TB) (*env, *world) {
 	w := newWorld(t)
 	c := w.publisher()
-	return newEnv(c, c, time.Hour), w
+	e := newEnv(c, c, time.Hour)
+	metrics := fakecloudwatch.New(w.api)
+	metrics.Set("errors", cwtypes.StateValueOk)
+	metrics.SetComposite("all", cwtypes.StateValueOk)
+	e.fire = func() { metrics.Set("errors", cwtypes.StateValueAlarm) }
+	e.alarms = (&cloudwatch.Alarms{Client: awscloudwatch.NewFromConfig(w.api.Config()), Names: []string{"errors", "all"}}).List()
+	return e, w
 }
 
 func TestDeploy(t *testing.T) {
@@ -121,7 +131,8 @@ func TestDeploy(t *testing.T) {
 				s.check(t, e, res)
 				require.Equal(t, s.updates, w.api.Counts()["Lambda.UpdateAlias"], "each weight is written once")
 				planned(t, w, s.shift(e))
-				calls := len(w.api.Calls())
+				calls := len(w.api.Calls()) - w.api.Counts()["CloudWatch.DescribeAlarms"]
+				require.LessOrEqual(t, w.api.Counts()["CloudWatch.DescribeAlarms"], 2+int(time.Since(began)/(30*time.Second)), "all alarms with one call")
 				t.Logf("%d API calls in %s: %v", calls, time.Since(began), w.api.Counts())
 				require.LessOrEqual(t, calls, 18+6*s.updates)
 			})

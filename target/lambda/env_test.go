@@ -32,8 +32,8 @@ type env struct {
 	ledger  function.Ledger
 	hooks   *hookWorld
 
-	mu     sync.Mutex
-	firing bool // the alarm
+	alarms []rollback.Alarm
+	fire   func() // lets one of them fire
 }
 
 // hookWorld is what the functions of the AppSpec do, and how often they were called.
@@ -71,25 +71,6 @@ func (e *env) deployment(t testing.TB, s strategy.Strategy) *cutover.Deployment 
 
 // minutes are compressed as the hour is.
 func (e *env) minutes(n int) time.Duration { return time.Duration(n) * e.hour / 60 }
-
-// alarm fires when the scenario says so.
-type alarm struct{ e *env }
-
-func (a alarm) Name() string { return "errors" }
-func (a alarm) State(context.Context) (rollback.AlarmState, error) {
-	a.e.mu.Lock()
-	defer a.e.mu.Unlock()
-	if a.e.firing {
-		return rollback.AlarmFiring, nil
-	}
-	return rollback.AlarmOK, nil
-}
-
-func (e *env) fire() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.firing = true
-}
 
 // readBack is the alias as the plain SDK shows it.
 func (e *env) readBack(t testing.TB) (version string, weights map[string]float64) {

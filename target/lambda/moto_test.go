@@ -11,13 +11,18 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awscloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover/internal/moto"
 	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/target/function"
 	"github.com/cutover-deploy/cutover/target/lambda"
 	"github.com/cutover-deploy/cutover/target/targettest"
@@ -62,21 +67,33 @@ const home = "eu-central-1"
 func motoWorld(t testing.TB, server *moto.Server, region string) *awslambda.Client {
 	t.Helper()
 	server.Post(t, "/moto-api/config", `{"lambda":{"use_docker":false}}`)
-	roles := iam.NewFromConfig(server.Config())
-	role, err := roles.CreateRole(context.Background(), &iam.CreateRoleInput{RoleName: aws.String("lambda-" + region), AssumeRolePolicyDocument: aws.String("{}")})
-	require.NoError(t, err)
 	c := awslambda.NewFromConfig(server.Config(), func(o *awslambda.Options) { o.Region = region })
-	for _, name := range []string{"checkout", "LooksBefore", "LooksAfter"} {
-		_, err = c.CreateFunction(context.Background(), &awslambda.CreateFunctionInput{FunctionName: &name, Role: role.Role.Arn, Runtime: types.RuntimePython312,
-			Handler: aws.String("index.handler"), Publish: true, Code: &types.FunctionCode{ZipFile: zipped(t, "one")}})
-		require.NoError(t, err)
+	for _, name := range []string{"LooksBefore", "LooksAfter"} {
+		create(t, server, c, name)
 	}
-	v, err := lambda.Publish(context.Background(), c, "checkout", lambda.Code{Zip: zipped(t, "two")})
+	twoVersions(t, server, c, "checkout")
+	return c
+}
+
+func create(t testing.TB, server *moto.Server, c *awslambda.Client, name string) {
+	t.Helper()
+	roles := iam.NewFromConfig(server.Config())
+	role, err := roles.CreateRole(context.Background(), &iam.CreateRoleInput{RoleName: aws.String(name + "-" + c.Options().Region), AssumeRolePolicyDocument: aws.String("{}")})
+	require.NoError(t, err)
+	_, err = c.CreateFunction(context.Background(), &awslambda.CreateFunctionInput{FunctionName: &name, Role: role.Role.Arn, Runtime: types.RuntimePython312,
+		Handler: aws.String("index.handler"), Publish: true, Code: &types.FunctionCode{ZipFile: zipped(t, "one")}})
+	require.NoError(t, err)
+}
+
+// twoVersions makes a function whose alias leads to the first of two versions.
+func twoVersions(t testing.TB, server *moto.Server, c *awslambda.Client, name string) {
+	t.Helper()
+	create(t, server, c, name)
+	v, err := lambda.Publish(context.Background(), c, name, lambda.Code{Zip: zipped(t, "two")})
 	require.NoError(t, err)
 	require.Equal(t, "2", v)
-	_, err = c.CreateAlias(context.Background(), &awslambda.CreateAliasInput{FunctionName: aws.String("checkout"), Name: aws.String("live"), FunctionVersion: aws.String("1")})
+	_, err = c.CreateAlias(context.Background(), &awslambda.CreateAliasInput{FunctionName: &name, Name: aws.String("live"), FunctionVersion: aws.String("1")})
 	require.NoError(t, err)
-	return c
 }
 
 func TestConformanceOverTheWire(t *testing.T) {
@@ -105,11 +122,28 @@ func TestDeployOverTheWire(t *testing.T) {
 				hour = 2 * time.Minute // there has to be time for something to happen
 			}
 			e := newEnv(c, emulated{c}, hour)
+			e.watch(t, server, region)
 			res, err := s.play(t, e, run(t))
 			require.NoError(t, err)
 			s.check(t, e, res)
 		})
 	}
+}
+
+// watch gives the deployment an alarm in the emulator's CloudWatch, which speaks an older
+// protocol than the SDK does by itself.
+func (e *env) watch(t *testing.T, server *moto.Server, region string) {
+	c := awscloudwatch.NewFromConfig(server.Config(), func(o *awscloudwatch.Options) {
+		o.Region, o.Protocol = region, awsjson.New10(schemas.GraniteServiceVersion20100801)
+	})
+	_, err := c.PutMetricAlarm(t.Context(), &awscloudwatch.PutMetricAlarmInput{AlarmName: aws.String("errors"), Namespace: aws.String("AWS/Lambda"), MetricName: aws.String("Errors"),
+		EvaluationPeriods: aws.Int32(1), Period: aws.Int32(60), Threshold: aws.Float64(1), Statistic: cwtypes.StatisticSum, ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanThreshold})
+	require.NoError(t, err)
+	e.fire = func() {
+		_, err := c.SetAlarmState(context.Background(), &awscloudwatch.SetAlarmStateInput{AlarmName: aws.String("errors"), StateValue: cwtypes.StateValueAlarm, StateReason: aws.String("test")})
+		require.NoError(t, err)
+	}
+	e.alarms = (&cloudwatch.Alarms{Client: c, Names: []string{"errors"}}).List()
 }
 
 func TestPublishOverTheWire(t *testing.T) {

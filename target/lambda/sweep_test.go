@@ -43,7 +43,8 @@ func TestSingleFaultSweep(t *testing.T) {
 						planned(t, w, s.shift(e))
 						how := s.end(t, e, res, err, where)
 						ends[how]++
-						if f != awsfake.AccessDenied {
+						unread := codeOf(err) == lifecycle.AlarmActive // the first look at the alarms has to succeed
+						if f != awsfake.AccessDenied && !unread {
 							require.Equal(t, "as planned", how, where)
 						}
 						require.Less(t, time.Since(began), 2*time.Hour, where)
