@@ -6,7 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -20,7 +19,11 @@ import (
 	"github.com/cutover-deploy/cutover/target/lambda"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the test binary be a controller that is killed.
+func TestMain(m *testing.M) {
+	beKilled()
+	goleak.VerifyTestMain(m)
+}
 
 // appSpec moves the alias live of the function checkout from version 1 to 2.
 const appSpec = `version: 0.0
@@ -102,5 +105,3 @@ func (n *notes) take(note lifecycle.Note) {
 	defer n.mu.Unlock()
 	n.all = append(n.all, note)
 }
-
-var _ = aws.String
