@@ -134,7 +134,7 @@ func lives(t *testing.T, kind string, seed uint64, bend func(*target.Task)) stri
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); w.meddle(ctx, s.deploy, units, dice, s.whole) }()
-	res := s.runKilled(t, dice)
+	res := s.runKilled(t, rand.New(rand.NewPCG(seed, 4)))
 	cancel()
 	<-done
 	if res.Status == strategy.DeploymentSucceeded && res.Failure != nil {
