@@ -64,7 +64,8 @@ type Deployment struct {
 	// Strict refuses what CodeDeploy silently ignores.
 	Strict bool
 	// Supersede ends the group's unfinished deployment, if there is one, and starts
-	// from what that left. Nobody may be driving it. Zero: ErrUnfinished.
+	// from what that left. Nobody may be driving it. Where that is divided traffic, the
+	// new one begins only if OnForeignChange is to overwrite. Zero: ErrUnfinished.
 	Supersede bool
 	// OutdatedOnly leaves healthy units alone that have the revision already
 	// (CodeDeploy: updateOutdatedInstancesOnly). So a failed deployment can be

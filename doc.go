@@ -59,6 +59,9 @@
 //   - What is not written down is not done. The journal is written first.
 //   - Unknown is never success. A failure says which event on which unit, why, and
 //     what to do; match it with errors.AsType and [lifecycle.Error], by its code.
+//   - Traffic that somebody else has moved is not overwritten without a word: the
+//     deployment holds ([Deployment.OnForeignChange]). A rollback gives traffic only to
+//     what is healthy, and waits for it.
 //   - Never below the minimum of healthy units, by CodeDeploy's arithmetic.
 //   - Rollback goes to the last revision whose whole deployment succeeded, on the
 //     units that were touched, and is never itself rolled back.

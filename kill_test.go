@@ -44,6 +44,10 @@ var killable = map[string]struct {
 		d.Strategy = strategy.ECS{Shift: strategy.Canary(10, time.Millisecond), Termination: strategy.Wait{For: time.Millisecond}}
 	}},
 	"blue/green": {blueGreenWorld, false, func(d *Deployment, _ *durable) { d.Strategy = strategy.BlueGreen{} }},
+	"pool": {poolWorld, false, func(d *Deployment, w *durable) { // and back again, to the last host that was made
+		d.Strategy = strategy.BlueGreen{}
+		w.On(fake.Match{Deployment: "d-it", Event: lifecycle.AfterBlockTraffic}, fake.Fail(lifecycle.ScriptFailed))
+	}},
 	"rollback": {func() *durable { return inPlaceWorld(2) }, true, func(d *Deployment, w *durable) {
 		w.On(fake.Match{Deployment: "d-it", Unit: "host-1", Event: lifecycle.AfterInstall}, fake.Fail(lifecycle.ScriptFailed))
 	}},
@@ -222,7 +226,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 			}
 			whole := killDir(t, base)
 			_, want := child(t, name, whole, "never", 0)
-			if name == "rollback" || name == "stop" {
+			if name == "rollback" || name == "stop" || name == "pool" {
 				require.NotNil(t, want.Result.Rollback)
 				require.Equal(t, strategy.DeploymentSucceeded, want.Result.Rollback.Status)
 			} else {

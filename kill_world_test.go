@@ -35,6 +35,7 @@ type effect struct {
 	Step    lifecycle.Step
 	Digest  string
 	Failure *lifecycle.Failure `json:",omitempty"`
+	Made    int                `json:",omitempty"`
 }
 
 func (w *durable) Balanced() bool  { return w.balanced }
@@ -66,6 +67,23 @@ func (w *durable) Perform(ctx context.Context, t target.Task) error {
 	return e.err()
 }
 
+// Provision makes hosts once, and writes that down as well.
+func (w *durable) Provision(ctx context.Context, deployment string, n int) ([]lifecycle.Unit, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	units, err := w.surface.(target.Pool).Provision(ctx, deployment, n)
+	e := effect{Step: lifecycle.Step{Deployment: deployment, Event: lifecycle.Provision}, Made: n}
+	if _, done := w.done[e.Step.Key()]; err != nil || done {
+		return units, err
+	}
+	w.done[e.Step.Key()] = e
+	return units, w.write(e)
+}
+
+func (w *durable) Retire(ctx context.Context, unit string) error {
+	return errors.New("hosts are retired by steps")
+}
+
 func (e effect) err() error {
 	if e.Failure == nil {
 		return nil
@@ -89,11 +107,17 @@ func (w *durable) open(dir string) error {
 	}
 	w.done = map[string]effect{}
 	for _, e := range effects {
+		w.done[e.Step.Key()] = e
+		if e.Step.Event == lifecycle.Provision {
+			if _, err := w.surface.(target.Pool).Provision(context.Background(), e.Step.Deployment, e.Made); err != nil {
+				return err
+			}
+			continue
+		}
 		job := &target.Job{Revision: revision.Revision{Digest: e.Digest}}
 		if err := w.surface.Perform(context.Background(), target.Task{Step: e.Step, Job: job}); (err == nil) != (e.Failure == nil) {
 			return errors.Join(errors.New("the world's file does not fit the world"), err)
 		}
-		w.done[e.Step.Key()] = e
 	}
 	w.file, err = os.OpenFile(filepath.Join(dir, "world"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	return err
@@ -149,6 +173,12 @@ func blueGreenWorld() *durable {
 		}
 	}
 	return &durable{surface: fake.FleetOf(units...).Balance(b), balanced: true, weights: b.Weights}
+}
+
+// poolWorld is an original whose replacement is yet to be made.
+func poolWorld() *durable {
+	b := &fake.Balancer{}
+	return &durable{surface: fake.NewBlueGreen(1, b), balanced: true, weights: b.Weights}
 }
 
 func ecsWorld() *durable {

@@ -87,7 +87,7 @@ func TestH4_OriginalNotHealthy(t *testing.T) {
 		each(t, func(t *testing.T, kind string) {
 			s := kinds[kind](t)
 			event := lifecycle.AfterAllowTraffic
-			if kind == "EC2" { // where originals are still in traffic then
+			if hosts(kind) { // where originals are still in traffic then
 				event = lifecycle.AfterBlockTraffic
 			}
 			s.On(fake.Match{Deployment: "d-2", Event: event}, fake.Fail(lifecycle.HookFailed))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +70,12 @@ var kinds = map[string]func(*testing.T) *scene{
 				require.NoError(t, err)
 			}}, strategy.BlueGreen{Ready: strategy.Wait{For: time.Hour}, Termination: strategy.Wait{For: time.Hour}})
 	},
+	"EC2, pool": func(t *testing.T) *scene { // deployments make their replacements
+		b := &fake.Balancer{}
+		f := fake.NewBlueGreen(2, b)
+		return begin(t, &scene{surface: f, weights: b.Weights, history: b.History, next: func(*testing.T, string) {}},
+			strategy.BlueGreen{Ready: strategy.Wait{For: time.Hour}, Termination: strategy.Wait{For: time.Hour}})
+	},
 	"ECS": func(t *testing.T) *scene {
 		f := fake.NewService("web")
 		return begin(t, &scene{surface: f, weights: f.Weights, history: f.History, whole: true, next: func(*testing.T, string) {}},
@@ -126,9 +133,10 @@ func (s *scene) serving() map[string]lifecycle.Weight {
 
 func TestDeploy_TrafficMovesToTheReplacement(t *testing.T) {
 	want := map[string]map[string]lifecycle.Weight{
-		"EC2":    {"host-5": 100, "host-6": 100},
-		"ECS":    {"web-3": 100},
-		"Lambda": {"version of d-2": 100},
+		"EC2":       {"host-5": 100, "host-6": 100},
+		"EC2, pool": {"host-5": 100, "host-6": 100},
+		"ECS":       {"web-3": 100},
+		"Lambda":    {"version of d-2": 100},
 	}
 	each(t, func(t *testing.T, kind string) {
 		s := kinds[kind](t)
@@ -151,7 +159,7 @@ func TestDeploy_FailuresGoBackByTraffic(t *testing.T) {
 			again := kinds[kind](t)
 			before := again.serving()
 			hit := fake.Match{Deployment: "d-2", Event: step.Event}
-			if kind != "EC2" { // where the event comes once on every host, and fails on all
+			if !hosts(kind) { // where the event comes once on every host, and fails on all
 				hit.Nth = nth(s.Done()[steps:], step)
 			}
 			again.On(hit, fake.Fail(lifecycle.ScriptFailed))
@@ -281,3 +289,6 @@ func (s *scene) resume(t *testing.T, fresh bool) *cutover.Result {
 	require.NoError(t, err)
 	return res
 }
+
+// hosts reports whether a kind is one of hosts, each with a weight of its own.
+func hosts(kind string) bool { return strings.HasPrefix(kind, "EC2") }

@@ -195,7 +195,7 @@ func (d *doer) finish(t target.Task, hit fault) (did bool, err error) {
 	s, key := t.Step, t.Step.Key()
 	switch {
 	case hit.throttle.take():
-		return false, failure(s, lifecycle.TargetFailed, "throttled: too many requests, try again later")
+		return false, failure(s, lifecycle.Throttled, "throttled: too many requests, try again later")
 	case hit.vanish:
 		d.lost[s.Unit] = "the unit vanished"
 		return false, d.reachable(s)

@@ -90,7 +90,7 @@ func Vanish() Fault { return Fault{fault{vanish: true}} }
 // Interrupted. If the job has RerunInterrupted, the step is done instead.
 func Interrupt() Fault { return Fault{fault{interrupt: true}} }
 
-// Throttle refuses the first n steps that it hits, with code TargetFailed, as a driver
+// Throttle refuses the first n steps that it hits, with code Throttled, as a driver
 // does that was throttled and gave up. Nothing is done and nothing is kept: asked
 // for again, the same step may succeed.
 func Throttle(n int) Fault { return Fault{fault{throttle: &budget{left: n}}} }

@@ -60,7 +60,7 @@ func TestConformance_BlueGreen(t *testing.T) {
 		_, err := f.Provision(t.Context(), "d-0", 2)
 		require.NoError(t, err)
 		h := harness(f)
-		h.Walk, h.Traffic, h.Pool = byRole(lifecycle.Original, lifecycle.Replacement), b, f
+		h.Walk, h.Traffic, h.Pool, h.Compares = byRole(lifecycle.Original, lifecycle.Replacement), b, f, true
 		return h
 	})
 }
@@ -68,7 +68,7 @@ func TestConformance_BlueGreen(t *testing.T) {
 func TestConformance_Service(t *testing.T) {
 	targettest.Run(t, func(*testing.T) *targettest.Harness {
 		h := harness(fake.NewService("web"))
-		h.Walk = byRole(lifecycle.RollbackOriginal, lifecycle.ECSReplacement)
+		h.Walk, h.Compares = byRole(lifecycle.RollbackOriginal, lifecycle.ECSReplacement), true
 		return h
 	})
 }
@@ -78,7 +78,7 @@ func TestConformance_Alias(t *testing.T) {
 		a := fake.NewAlias("1")
 		a.Publish("2")
 		h := harness(a)
-		h.Walk = byRole(lifecycle.RollbackOriginal, lifecycle.LambdaReplacement)
+		h.Walk, h.Compares = byRole(lifecycle.RollbackOriginal, lifecycle.LambdaReplacement), true
 		return h
 	})
 }

@@ -155,7 +155,7 @@ func TestStaleReads(t *testing.T) {
 func TestThrottle(t *testing.T) {
 	ctx, f, b := t.Context(), fake.NewFleet(2), &fake.Balancer{}
 	f.On(fake.Match{Event: lifecycle.Install}, fake.Throttle(2))
-	for _, want := range []lifecycle.Code{lifecycle.TargetFailed, lifecycle.TargetFailed, "", ""} {
+	for _, want := range []lifecycle.Code{lifecycle.Throttled, lifecycle.Throttled, "", ""} {
 		require.Equal(t, want, code(f.Perform(ctx, task("host-1", lifecycle.Install))))
 	}
 	require.Len(t, f.Done(), 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -40,7 +41,8 @@ func newModel(defect string) *model {
 func (m *model) harness() *targettest.Harness {
 	return &targettest.Harness{
 		Target:   m,
-		Events:   []lifecycle.Event{lifecycle.Start, lifecycle.Install},
+		Events:   []lifecycle.Event{lifecycle.Start, lifecycle.Install, lifecycle.AllowTraffic},
+		Compares: true,
 		Traffic:  modelTraffic{m},
 		Slow:     func(s lifecycle.Step) { m.mark(m.slow, s) },
 		Fail:     func(s lifecycle.Step) { m.mark(m.fail, s) },
@@ -106,6 +108,9 @@ func (m *model) Units(context.Context) ([]lifecycle.Unit, error) {
 func (m *model) Provision(_ context.Context, deployment string, n int) ([]lifecycle.Unit, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.defect == "always makes some" {
+		n = max(n, 1+len(m.made[deployment]))
+	}
 	if m.defect == "provisions twice" {
 		deployment += fmt.Sprint(len(m.made))
 	}
@@ -155,7 +160,40 @@ func (m *model) Perform(ctx context.Context, t target.Task) error {
 		m.serial <- struct{}{}
 		defer func() { <-m.serial }()
 	}
+	if err := m.compare(t); err != nil {
+		return err
+	}
 	return m.do(ctx, t.Step)
+}
+
+// compare looks whether somebody else has changed the traffic.
+func (m *model) compare(t target.Task) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	has := m.weights[t.Step.Unit]
+	if t.Expect == nil || has == *t.Expect || has == t.Step.Weight || m.defect == "overwrites" {
+		return nil
+	}
+	if t.Foreign == target.OverwriteForeign && m.defect != "never overwrites" {
+		return nil
+	}
+	err := m.failure(t.Step, lifecycle.ExternalChange)
+	if m.defect == "remembers what it found" {
+		m.outcomes[t.Step.Key()] = err
+	}
+	return err
+}
+
+func (m *model) Snapshot(context.Context, *target.Job) (target.Snapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.defect == "snapshot marks" {
+		m.weights["a"]++
+	}
+	if m.defect == "snapshot makes" {
+		m.made["snapshot"] = append(m.made["snapshot"], lifecycle.Unit{ID: "s"})
+	}
+	return target.Snapshot{Weights: maps.Clone(m.weights)}, nil
 }
 
 func (m *model) do(ctx context.Context, s lifecycle.Step) error {
@@ -189,6 +227,9 @@ func (m *model) do(ctx context.Context, s lifecycle.Step) error {
 	}
 	m.outcomes[key] = nil
 	m.count[key]++
+	if s.Event == lifecycle.AllowTraffic && m.defect != "never overwrites" {
+		m.weights[s.Unit] = s.Weight
+	}
 	if m.defect == "applies twice" {
 		m.count[key]++
 	}

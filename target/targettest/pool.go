@@ -86,10 +86,30 @@ func checkProvision(r *run) error {
 		return fmt.Errorf("Provision returned %q, and for the same deployment then %q", first, again)
 	}
 	some, err := r.listed(first)
-	if err == nil && !slices.Equal(some, first) {
-		err = fmt.Errorf("Provision made %q, of which Units lists %q", first, some)
+	switch {
+	case err != nil:
+		return err
+	case !slices.Equal(some, first):
+		return fmt.Errorf("Provision made %q, of which Units lists %q", first, some)
 	}
-	return err
+	return r.lists(first)
+}
+
+// lists asks for no replacements, to learn which there are.
+func (r *run) lists(want []string) error {
+	var units []lifecycle.Unit
+	err := r.answer("Provision", func() (err error) {
+		units, err = r.Pool.Provision(r.ctx, deployment, 0)
+		return err
+	})
+	if err != nil {
+		return onlyOr(err, "Provision of none")
+	}
+	got := ids(units)
+	if slices.Sort(got); !slices.Equal(got, want) {
+		return fmt.Errorf("Provision made %q, and asked for none it returned %q", want, got)
+	}
+	return nil
 }
 
 func checkRetire(r *run) error {

@@ -29,6 +29,8 @@ const (
 	WeightAbsolute    = "weights are absolute"
 	WeightOfUnit      = "weights are of one unit"
 	SuccessIsHealth   = "success means healthy"
+	SnapshotReads     = "a snapshot changes nothing"
+	ForeignNoticed    = "a foreign change is not overwritten"
 	ProvisionedOnce   = "replacements are made once"
 	RetiredForGood    = "a retired unit is gone"
 	NoGoroutine       = "no goroutine is left"
@@ -64,6 +66,8 @@ func rules() []Rule {
 		{WeightAbsolute, "a weight is set again after a crash, and must then be the same", checkAbsolute},
 		{WeightOfUnit, "taking one unit out of traffic must leave the others in it", checkOneUnit},
 		{SuccessIsHealth, "traffic goes where the target says that all is well; a unit that is called healthy and is not gets requests and fails them", checkHealth},
+		{SnapshotReads, "a plan is made to be looked at; one that changes what it looks at cannot be trusted", checkSnapshot},
+		{ForeignNoticed, "somebody has moved the traffic for a reason; the deployment holds until that is put back, and then asks for the same step again", checkForeign},
 		{ProvisionedOnce, "a controller that was restarted asks again, and must not pay for a second set of replacements", checkProvision},
 		{RetiredForGood, "what was retired and is still listed is deployed to by the next deployment; and a controller that was restarted retires it again", checkRetire},
 		{NoGoroutine, "a program that deploys many times would fill up with what each deployment left running", checkGoroutines},

@@ -45,6 +45,11 @@ type Harness struct {
 	// Pool is the target's power to make units. Nil: rules about it are left out.
 	Pool target.Pool
 
+	// Compares says that the target compares traffic before it writes ([target.Task]'s
+	// Expect), and that a unit that is about to be given traffic has none. Zero: that
+	// foreign changes are noticed is left out.
+	Compares bool
+
 	// Effects counts how often the step had its effect. Nil: only answers are
 	// compared.
 	Effects func(lifecycle.Step) int
