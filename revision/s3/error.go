@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
+	"regexp"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -136,12 +137,16 @@ func network(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return "the name " + dns.Name + " cannot be looked up: " + dns.Err
 	}
-	text := err.Error()
-	if i := strings.IndexByte(text, '?'); i >= 0 { // addresses may carry signatures
-		text = text[:i] + "?…"
+	if u, ok := errors.AsType[*url.Error](err); ok { // its address carries signatures
+		if at, bad := url.Parse(u.URL); bad == nil {
+			return "asking " + at.Host + ": " + u.Err.Error()
+		}
 	}
-	return text
+	return signed.ReplaceAllString(err.Error(), "?…")
 }
+
+// signed is what an address says after its path.
+var signed = regexp.MustCompile(`\?[^\s"]+`)
 
 func (o Object) refuse(code revision.Code, format string, args ...any) error {
 	return &revision.Error{Code: code, Path: o.Location().String(), Err: fmt.Errorf(format, args...)}

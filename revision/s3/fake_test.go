@@ -5,8 +5,10 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -172,4 +174,15 @@ func (s *store) client() *awss3.Client {
 		}),
 		HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	})
+}
+
+func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
+
+// work is a directory of an example's own.
+func work() string {
+	dir, err := os.MkdirTemp("", "s3")
+	if err != nil {
+		panic(err)
+	}
+	return dir
 }

@@ -85,11 +85,15 @@ func (o Object) Open(ctx context.Context, work string) (*revision.Bundle, error)
 	if err := o.valid(); err != nil {
 		return nil, err
 	}
-	a, err := o.download(ctx, work)
+	path, err := fetch.Place(work)
 	if err != nil {
 		return nil, o.error(ctx, err)
 	}
-	defer fetch.Discard(a.Path)
+	defer fetch.Discard(path)
+	a, err := o.download(ctx, path)
+	if err != nil {
+		return nil, o.error(ctx, err)
+	}
 	b, err := a.Open(ctx, filepath.Join(work, "content"), revision.Unpacking{Verifier: o.Verifier, Limits: o.Limits})
 	if err != nil {
 		return nil, err
@@ -114,20 +118,14 @@ func (o Object) valid() error {
 	return nil
 }
 
-// download brings the object to work, and its signature if somebody wants it.
-func (o Object) download(ctx context.Context, work string) (revision.Artifact, error) {
-	path, err := fetch.Place(work)
-	if err != nil {
-		return revision.Artifact{}, err
-	}
+// download brings the object to a file, and its signature if somebody wants it.
+func (o Object) download(ctx context.Context, path string) (revision.Artifact, error) {
 	get := &getter{o: o, key: o.Key, version: o.Version, etag: unquote(o.ETag)}
 	got, err := fetch.ToFile(ctx, path, o.Transfer, get.ask)
 	if err != nil {
-		fetch.Discard(path)
 		return revision.Artifact{}, err
 	}
 	if o.SHA256 != "" && !strings.EqualFold(o.SHA256, got.SHA256) {
-		fetch.Discard(path)
 		return revision.Artifact{}, o.refuse(revision.DigestMismatch, "the object has the SHA-256 %s, not %s; it was replaced, or the deployment means another one", got.SHA256, o.SHA256)
 	}
 	o.Version, o.ETag, o.SHA256, o.Region = get.version, get.etag, got.SHA256, cmp.Or(o.Region, get.region)

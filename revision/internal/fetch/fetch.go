@@ -98,6 +98,9 @@ func defaults(t revision.Transfer) revision.Transfer {
 	if t.Tries <= 0 {
 		t.Tries = 4
 	}
+	if t.Pause <= 0 {
+		t.Pause = time.Second
+	}
 	return t
 }
 
@@ -114,13 +117,13 @@ type download struct {
 	ask   Source
 	hash  hash.Hash
 	have  int64
+	most  int64 // the furthest that any try has come
 	id    string
 	buf   [64 << 10]byte
 }
 
 func (d *download) run(ctx context.Context) error {
 	for try := 1; ; try++ {
-		before := d.have
 		err := d.try(ctx)
 		switch {
 		case err == nil:
@@ -130,8 +133,8 @@ func (d *download) run(ctx context.Context) error {
 		case isFinal(err):
 			return err
 		}
-		if d.have > before {
-			try = 1
+		if d.have > d.most { // what begins anew and stops where it did before brings nothing
+			d.most, try = d.have, 1
 		}
 		if try >= d.limit.Tries {
 			return err
@@ -141,7 +144,7 @@ func (d *download) run(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := pause(ctx, d.limit.Pause, try); err != nil {
 			return err
 		}
 	}
@@ -229,10 +232,10 @@ func (d *download) take(w *watcher, part Part) error {
 	}
 }
 
-// pause waits before another try: about a second, two, four and so on, to half a minute.
-func pause(ctx context.Context, try int) error {
-	most := min(time.Second<<min(try-1, 5), 30*time.Second)
-	t := time.NewTimer(most/2 + rand.N(most/2+1))
+// pause waits before another try: the first pause, twice, four times and so on.
+func pause(ctx context.Context, first time.Duration, try int) error {
+	most := max(min(first<<min(try-1, 10), 30*time.Second), 1)
+	t := time.NewTimer(most/2 + rand.N(most))
 	defer t.Stop()
 	select {
 	case <-t.C:
