@@ -13,6 +13,8 @@ import (
 var floors = map[string]int{
 	"lifecycle":                     0,
 	"revision":                      0,
+	"revision/s3":                   1,
+	"revision/github":               1,
 	"appspec":                       1,
 	"lifecycle/journal":             1,
 	"strategy":                      1,
@@ -58,7 +60,7 @@ var outside = map[string][]string{
 	"golang.org/x/sys":                   {"internal", "lifecycle", "lifecycle/journal", "revision", "target/agent", "target/onprem"},
 	"golang.org/x/crypto":                {"internal", "target/onprem"},
 	"golang.org/x/term":                  {"examples"},
-	"github.com/aws":                     {"internal", "target/throttle", "target/lambda", "rollback/cloudwatch"},
+	"github.com/aws":                     {"internal", "revision/s3", "target/throttle", "target/lambda", "rollback/cloudwatch"},
 	"golang.org/x/time":                  {"target/throttle"},
 	"github.com/kevinburke/ssh_config":   {"target/onprem"},
 	"github.com/klauspost/compress":      {"target/agent"},

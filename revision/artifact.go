@@ -89,15 +89,14 @@ func (a ArchiveFile) verified(ctx context.Context, path, work string) (*Bundle, 
 	}
 	art := Artifact{Location: a.Location(), Path: filepath.Join(work, "archive"), Recorded: a.recorded}
 	var err error
-	if art.Signature, err = readSignature(a.signature(path)); err != nil {
-		return nil, err
-	}
 	if art.SHA256, art.Size, err = copyFile(ctx, path, art.Path); err != nil {
 		return nil, err
 	}
 	defer os.Remove(art.Path) // what stays goes with work
-	b, err := art.open(ctx, filepath.Join(work, "content"), Unpacking{Verifier: a.Verifier, Limits: a.Limits})
-	return b, err
+	if art.Signature, err = readSignature(a.signature(path)); err != nil {
+		return nil, err
+	}
+	return art.open(ctx, filepath.Join(work, "content"), Unpacking{Verifier: a.Verifier, Limits: a.Limits})
 }
 
 func readSignature(path string) ([]byte, error) {

@@ -25,6 +25,9 @@ type Transfer struct {
 	// Tries is how often in a row a transfer may fail before it is given up. One that
 	// brings some of the archive begins the count anew. 0: 4.
 	Tries int
+	// Pause is before the second try, give or take half; it doubles with each, up to
+	// half a minute. 0: 1 s.
+	Pause time.Duration
 }
 
 // These limits follow from file systems and from what the formats are for; they
