@@ -31,6 +31,9 @@ type SSH struct {
 	// Access.Config; user and port may be left out. Required.
 	Address string
 	Access  *Access // shared by the hosts of a fleet. Required
+	// Jump are hosts to go through for this one. Nil: those of Access; not nil and
+	// empty: none.
+	Jump []string
 
 	// Sudo starts the agent as root, by way of sudo, which must not ask for a password.
 	Sudo bool
@@ -85,7 +88,7 @@ func (h *SSH) checkSettings() error {
 		return fmt.Errorf("host %q: set ID, Address and Access", h.ID)
 	}
 	h.Access.init()
-	p, err := h.Access.resolve(h.Address)
+	p, err := h.Access.resolve(h.Address, h.Jump)
 	if err != nil {
 		return err
 	}
