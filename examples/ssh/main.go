@@ -26,6 +26,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/cutover-deploy/cutover"
@@ -148,5 +149,6 @@ func (o *options) hostsFor(addresses []string) error {
 }
 
 func (o *options) host(id, address string) *onprem.SSH {
-	return &onprem.SSH{ID: id, Address: address, Access: &o.access, Sudo: o.sudo, State: o.state, Root: o.root, Env: o.env}
+	own := func(dir string) string { return strings.ReplaceAll(dir, "{host}", id) }
+	return &onprem.SSH{ID: id, Address: address, Access: &o.access, Sudo: o.sudo, State: own(o.state), Root: own(o.root), Env: o.env}
 }
