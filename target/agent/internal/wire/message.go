@@ -79,7 +79,7 @@ type Content struct {
 // Want asks for a part of the content: first chunks of the manifest, then files.
 // Each is answered by one compressed stream.
 type Want struct {
-	List   bool     `json:"list,omitempty"`   // the list of chunks
+	List   bool     `json:"list,omitempty"` // the list of chunks
 	Chunks []int    `json:"chunks,omitempty"`
 	Files  [][2]int `json:"files,omitempty"` // ranges of entries of the manifest: first, and how many
 }
