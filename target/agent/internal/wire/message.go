@@ -57,7 +57,7 @@ type Refusal struct {
 // Request asks for a step. The same step may be asked for any number of times.
 type Request struct {
 	Step lifecycle.Step `json:"step"`
-	Job  *target.Job    `json:"job"` // without Bundle
+	Job  *target.Job    `json:"job,omitempty"` // without Bundle; nil: that of the request before
 
 	// Run and Output say how much of the output the controller has seen already of a
 	// run of the step that it lost sight of, in bytes. Notes all come again.
