@@ -55,7 +55,7 @@ func (w *world) runDemo(ctx context.Context) (bool, error) {
 	if err := writeSamples(w.samples()); err != nil {
 		return false, err
 	}
-	ids, err := w.track.reader.Deployments(ctx)
+	ids, err := w.track.Reader.Deployments(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -68,7 +68,7 @@ func (w *world) runDemo(ctx context.Context) (bool, error) {
 	} else if w.opt.resume {
 		res, err := w.resume(ctx, nil)
 		if !errors.Is(err, cutover.ErrNothingToResume) {
-			return w.conclude(res, err) // a deployment of the user's own
+			return w.program().Conclude(res, err) // a deployment of the user's own
 		}
 	}
 	for ; next.revision <= sampleCount; next.revision++ {
@@ -76,7 +76,7 @@ func (w *world) runDemo(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	w.track.display.close()
+	w.track.Display.Close()
 	return w.curtain(ctx, place{next.round, 1})
 }
 
@@ -112,7 +112,7 @@ func lastPlace(ids []string) (p place, in bool) {
 // play deploys one sample revision.
 func (w *world) play(ctx context.Context, p place) error {
 	a := acts[p.revision-1]
-	w.track.display.say("\n" + a.says)
+	w.track.Display.Say("\n" + a.says)
 	d := w.deployment(revision.Dir(samplePath(w.samples(), p.revision)), a.by(w.hosts))
 	d.ID = p.id()
 	res, err := d.Run(ctx)
@@ -141,12 +141,12 @@ func (a act) check(res *cutover.Result) error {
 
 // curtain shows what became of the hosts, and looks at their files to be sure.
 func (w *world) curtain(ctx context.Context, first place) (bool, error) {
-	ids, err := w.track.reader.Deployments(ctx)
+	ids, err := w.track.Reader.Deployments(ctx)
 	if err != nil {
 		return false, err
 	}
 	from := max(slices.Index(ids, first.id()), 0)
-	w.printOutcome(ids[from:])
+	w.track.PrintOutcome(w.out, ids[from:])
 	for i := range w.hosts {
 		if err := looksRight(w.hostDir(i + 1)); err != nil {
 			return false, fmt.Errorf("the demonstration did not go as told: host-%d: %w", i+1, err)

@@ -38,6 +38,7 @@ import (
 	"syscall"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 )
 
@@ -78,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, wrap func
 	ok, err := w.run(ctx)
 	w.close()
 	if err != nil {
-		fmt.Fprintln(stderr, "onprem:", clean(err.Error()))
+		fmt.Fprintln(stderr, "onprem:", console.Clean(err.Error()))
 		advise(ctx, stderr, w, err)
 		return exitFailed
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/rollback"
@@ -38,7 +38,7 @@ type world struct {
 	hosts   int
 	fleet   *target.Fleet
 	journal journal.Journal
-	track   *tracker
+	track   *console.Tracker
 	out     io.Writer // results for people
 	stdout  io.Writer
 }
@@ -61,7 +61,7 @@ func newWorld(opt options, stdout, stderr io.Writer, wrap func(journal.Journal) 
 	if wrap != nil {
 		w.journal = wrap(files)
 	}
-	w.track = newTracker(files.Reader(group), newDisplay(opt, w.hosts, stdout))
+	w.track = console.NewTracker(files.Reader(group), console.NewDisplay(opt.json, w.hosts, stdout))
 	return w, nil
 }
 
@@ -119,7 +119,7 @@ func hostsIn(root string) int {
 	return most
 }
 
-func (w *world) close() { w.track.display.close() }
+func (w *world) close() { w.track.Display.Close() }
 
 // run does what the flags say, and reports whether it went well.
 func (w *world) run(ctx context.Context) (bool, error) {
@@ -127,7 +127,7 @@ func (w *world) run(ctx context.Context) (bool, error) {
 	case w.opt.plan:
 		return true, w.printPlan(ctx)
 	case w.opt.revision != nil:
-		return w.runOwn(ctx)
+		return w.program().Deploy(ctx, w.opt.revision, w.opt.resume)
 	default:
 		return w.runDemo(ctx)
 	}
@@ -147,7 +147,7 @@ func (w *world) deployment(src revision.Source, by strategy.Strategy) *cutover.D
 		Strategy:    by,
 		Rollback:    rollback.Policy{OnFailure: true},
 		Journal:     w.journal,
-		Observe:     w.track.observe,
+		Observe:     w.track.Observe,
 
 		RerunInterrupted: w.opt.rerun,
 		// Whoever names a revision on a command line has said the word.
@@ -155,79 +155,16 @@ func (w *world) deployment(src revision.Source, by strategy.Strategy) *cutover.D
 	}
 }
 
-// runOwn deploys the user's revision. With -resume it finishes what is unfinished
-// instead; if that is nothing and the revision is what was deployed last, there is
-// nothing to do but to tell how that ended. So -resume may be said again and
-// again, whatever moment the last process was killed at.
-func (w *world) runOwn(ctx context.Context) (bool, error) {
-	d := w.deployment(w.opt.revision, nil)
-	if !w.opt.resume {
-		return w.conclude(d.Run(ctx))
-	}
-	res, err := w.resume(ctx, nil)
-	if !errors.Is(err, cutover.ErrNothingToResume) {
-		return w.conclude(res, err)
-	}
-	last, err := w.lastDeployment(ctx)
-	if err != nil {
-		return false, err
-	}
-	digest, err := digestOf(ctx, w.opt.revision)
-	if err != nil {
-		return false, err
-	}
-	if last.Deployment == "" || last.Revision.Digest != digest {
-		return w.conclude(d.Run(ctx))
-	}
-	w.track.display.say("Nothing to finish: " + last.Deployment + " has deployed this revision. Leave out -resume to deploy it again.")
-	return w.conclude(d.Resume(ctx, last.Deployment))
-}
-
-// digestOf opens a revision to learn what it is.
-func digestOf(ctx context.Context, src revision.Source) (string, error) {
-	work, err := os.MkdirTemp("", "cutover-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(work)
-	bundle, err := src.Open(ctx, work)
-	if err != nil {
-		return "", err
-	}
-	return bundle.Manifest.Digest(), nil
-}
-
-// lastDeployment is the plan of the group's last deployment that was no rollback;
-// zero: there is none.
-func (w *world) lastDeployment(ctx context.Context) (strategy.Plan, error) {
-	ids, err := w.track.reader.Deployments(ctx)
-	if err != nil || len(ids) == 0 {
-		return strategy.Plan{}, err
-	}
-	last := w.track.state(ids[len(ids)-1]).Plan()
-	if last.RollbackOf != "" {
-		last = w.track.state(last.RollbackOf).Plan()
-	}
-	return last, nil
+// program deploys what is the user's own.
+func (w *world) program() *console.Program {
+	return &console.Program{Track: w.track, Out: w.out,
+		Deployment: func(src revision.Source) *cutover.Deployment { return w.deployment(src, nil) }}
 }
 
 // resume finishes the unfinished deployment, with the plan and the revision that it
 // has on record. The strategy is for a rollback that has no plan yet.
 func (w *world) resume(ctx context.Context, by strategy.Strategy) (*cutover.Result, error) {
 	return w.deployment(nil, by).Resume(ctx, "")
-}
-
-func (w *world) conclude(res *cutover.Result, err error) (bool, error) {
-	w.track.display.close()
-	if err != nil {
-		return false, err
-	}
-	ids := []string{res.Deployment}
-	if res.Rollback != nil {
-		ids = append(ids, res.Rollback.Deployment)
-	}
-	w.printOutcome(ids)
-	return res.Status == strategy.DeploymentSucceeded, nil
 }
 
 // printPlan prints what would be done. The demonstration shows its first

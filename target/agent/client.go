@@ -2,7 +2,9 @@ package agent
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +30,9 @@ type Client struct {
 	conn   *wire.Conn
 	stream io.ReadWriteCloser
 	pid    int // of the agent's process
+
+	asking sync.Mutex // held while a request is sent
+	job    []byte     // of the last request, as JSON
 
 	mu       sync.Mutex
 	requests map[uint32]*inquiry
@@ -158,8 +163,8 @@ func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 	id, q := c.begin()
 	defer c.end(id, q)
 	req, sender := w.request(t)
-	if err := c.conn.Send(wire.KindPerform, id, req); err != nil {
-		return fmt.Errorf("%w: %w", ErrLost, err)
+	if err := c.ask(id, req); err != nil {
+		return err
 	}
 	for {
 		select {
@@ -175,6 +180,25 @@ func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 			return c.lost()
 		}
 	}
+}
+
+// ask sends a request. The job goes along only if it is not that of the request
+// before, as it nearly always is.
+func (c *Client) ask(id uint32, req wire.Request) error {
+	job, err := json.Marshal(req.Job)
+	if err != nil {
+		return err
+	}
+	c.asking.Lock()
+	defer c.asking.Unlock()
+	if bytes.Equal(job, c.job) {
+		req.Job = nil
+	}
+	if err := c.conn.Send(wire.KindPerform, id, req); err != nil {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	c.job = job
+	return nil
 }
 
 func (c *Client) begin() (uint32, *inquiry) {

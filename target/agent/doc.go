@@ -35,6 +35,11 @@
 // ended; with RerunInterrupted that script runs again, but none that had
 // finished. The state directory survives a crash at any moment.
 //
+// An agent may be a process of its own, on this or another machine: a program that
+// calls [Main] is one when it is started as one. A [Client] asks it for steps over
+// a stream, a [Batch] is for hosts that have none; steps go on when either is gone.
+// PROTOCOL.md in this directory says what passes between them.
+//
 // Scripts run with the revision's folder as working directory, in the environment
 // that CodeDeploy's agent gives them, plus CUTOVER_ROOT, the host's root directory.
 // Their output is in GROUP/DEPLOYMENT/logs/scripts.log below the state directory.

@@ -87,7 +87,7 @@ func (w *Watch) request(t target.Task) (wire.Request, *transfer.Sender) {
 		return req, nil
 	}
 	s := w.sender(t.Job.Bundle)
-	req.Content = s.Content()
+	req.Content = s.Content(t.Step.Event == lifecycle.Start)
 	return req, s
 }
 

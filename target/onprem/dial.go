@@ -60,7 +60,7 @@ func keepTrying(ctx context.Context, patience time.Duration, do func() error) er
 }
 
 // connect logs in to an address, through its jump hosts.
-func (a *Access) connect(ctx context.Context, address string) (*ssh.Client, error) {
+func (a *Access) connect(ctx context.Context, address string, jump []string) (*ssh.Client, error) {
 	a.init()
 	select {
 	case a.slots <- struct{}{}:
@@ -68,7 +68,7 @@ func (a *Access) connect(ctx context.Context, address string) (*ssh.Client, erro
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	p, err := a.resolve(address)
+	p, err := a.resolve(address, jump)
 	if err != nil {
 		return nil, &setupError{err}
 	}
@@ -102,7 +102,7 @@ func (a *Access) jumpHost(ctx context.Context, path, address string, via *ssh.Cl
 	if c != nil {
 		return c, nil
 	}
-	p, err := a.resolve(address)
+	p, err := a.resolve(address, nil)
 	if err != nil {
 		return nil, &setupError{err}
 	}

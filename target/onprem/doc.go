@@ -14,7 +14,42 @@
 //	hosts, err := onprem.Locals("/var/lib/fleet", 4)
 //	fleet := &target.Fleet{Hosts: hosts}
 //
-// # What it promises
+// [SSH] is a host somewhere else. It needs an account to log in to, sh, and nothing
+// installed: this program's executable is sent there, once, and started as its agent,
+// so the first thing in main is [agent.Main]:
+//
+//	func main() {
+//		agent.Main()
+//		access := &onprem.Access{User: "deploy", Keys: []string{"~/.ssh/id_ed25519"}, KnownHosts: []string{"~/.ssh/known_hosts"}}
+//		fleet := &target.Fleet{Hosts: []target.Host{
+//			&onprem.SSH{ID: "web-1", Address: "10.0.0.1", Access: access},
+//			&onprem.SSH{ID: "web-2", Address: "10.0.0.2", Access: access},
+//		}}
+//		…
+//	}
+//
+// An [Access] is shared by hosts: who logs in, how hosts prove who they are, jump
+// hosts, time limits, programs for other platforms. Build the program with
+// CGO_ENABLED=0, so that it runs wherever its system and processor are the right ones.
+//
+// # What SSH promises
+//
+//   - A step is the host's business once it was asked for. A lost connection, a
+//     controller that was killed, a host out of reach for a while: the step goes on,
+//     and whoever asks again gets its outcome. Only what the host cannot say, it does
+//     not say: a host that stays away is Unknown, one that was never reached UnitLost.
+//   - Nothing is sent to a host that has not shown a key that is known for it. If it
+//     shows another one the code is IdentityChanged, and nobody tries again.
+//   - Only files that the host has in none of its retained revisions are sent, as one
+//     compressed stream, and compared with their digests as they arrive.
+//   - One connection for each host, closed after [Access.Idle] without a step.
+//
+// What it leaves to you: sudo that asks for no password where [SSH.Sudo] is set; a
+// host whose systemd ends the processes of a login (KillUserProcesses=yes) needs
+// lingering for the account. PROTOCOL.md of package agent has the details. Hosts with
+// Windows are not reached by SSH yet: their shell is another one.
+//
+// # What Local promises
 //
 //   - Everything that [target.Host] asks for; package targettest proves it.
 //   - What belongs to the host's own bookkeeping is in [Local.State], never among

@@ -99,7 +99,7 @@ func (h *SSH) Close() error {
 }
 
 func (h *SSH) newLink(ctx context.Context) (*link, error) {
-	c, err := h.Access.connect(ctx, h.Address)
+	c, err := h.Access.connect(ctx, h.Address, h.Jump)
 	if err != nil {
 		return nil, err
 	}

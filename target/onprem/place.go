@@ -25,7 +25,7 @@ type place struct {
 
 // resolve works out how an address is reached: what Access says counts, then the
 // ssh_config, then what is usual.
-func (a *Access) resolve(address string) (place, error) {
+func (a *Access) resolve(address string, jump []string) (place, error) {
 	who, host, port := splitAddress(address)
 	if host == "" {
 		return place{}, fmt.Errorf("the address %q names no host", address)
@@ -36,7 +36,10 @@ func (a *Access) resolve(address string) (place, error) {
 	}
 	p := place{
 		user: first(who, a.User, c.get("User")), agent: first(a.Agent, c.path("IdentityAgent")),
-		keys: a.Keys, knownHosts: a.KnownHosts, jump: a.Jump,
+		keys: a.Keys, knownHosts: a.KnownHosts, jump: jump,
+	}
+	if jump == nil {
+		p.jump = a.Jump
 	}
 	if p.user == "" {
 		if p.user, err = ownName(); err != nil {

@@ -31,6 +31,9 @@ type SSH struct {
 	// Access.Config; user and port may be left out. Required.
 	Address string
 	Access  *Access // shared by the hosts of a fleet. Required
+	// Jump are hosts to go through for this one. Nil: those of Access; not nil and
+	// empty: none.
+	Jump []string
 
 	// Sudo starts the agent as root, by way of sudo, which must not ask for a password.
 	Sudo bool
@@ -73,19 +76,18 @@ func (h *SSH) Unit() lifecycle.Unit { return lifecycle.Unit{ID: h.ID, Zone: h.Zo
 // before anything is touched. It connects to nothing.
 func (h *SSH) Check(ctx context.Context, job *target.Job) ([]lifecycle.Note, error) {
 	if err := h.checkSettings(); err != nil {
-		return nil, h.fail(lifecycle.Step{Unit: h.ID}, lifecycle.TargetFailed, err)
+		return nil, h.fail(lifecycle.Step{}, lifecycle.TargetFailed, fmt.Errorf("host %s: %w", h.ID, err))
 	}
 	return (&agent.Agent{}).Check(ctx, job)
 }
 
 // checkSettings finds what can be found without a connection.
 func (h *SSH) checkSettings() error {
-	switch {
-	case h.ID == "" || h.Address == "" || h.Access == nil:
-		return fmt.Errorf("host %q: set ID, Address and Access", h.ID)
+	if h.ID == "" || h.Address == "" || h.Access == nil {
+		return errors.New("set ID, Address and Access")
 	}
 	h.Access.init()
-	p, err := h.Access.resolve(h.Address)
+	p, err := h.Access.resolve(h.Address, h.Jump)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
 )
 
@@ -17,6 +18,7 @@ type session struct {
 	raw  io.Closer
 	conn *wire.Conn
 	doer Doer
+	job  *target.Job // of the last request; belongs to the goroutine that reads
 
 	mu       sync.Mutex
 	requests map[uint32]*request
@@ -126,6 +128,12 @@ func (se *session) open(f wire.Frame) error {
 	q := &request{id: f.ID, se: se, doer: se.doer, data: make(chan piece, 8)}
 	if err := f.Decode(&q.Request); err != nil {
 		return err
+	}
+	if q.Job == nil {
+		q.Job = se.job
+	}
+	if se.job = q.Job; q.Job == nil {
+		return errors.New("a request without a job, and none before it")
 	}
 	q.ctx, q.cancel = context.WithCancelCause(context.Background())
 	se.mu.Lock()

@@ -77,6 +77,11 @@ func (r *Receiver) open(e revision.Entry) (io.ReadCloser, error) {
 // manifest puts the manifest together from the chunks that the host has and those
 // that it asks for.
 func (r *Receiver) manifest(ctx context.Context) (revision.Manifest, error) {
+	if len(r.Content.Chunks) == 0 {
+		if err := r.list(ctx); err != nil {
+			return revision.Manifest{}, err
+		}
+	}
 	ids := r.Content.Chunks
 	if len(ids)%wire.ChunkIDSize != 0 {
 		return revision.Manifest{}, errors.New("the list of chunks is cut off")
@@ -96,6 +101,14 @@ func (r *Receiver) manifest(ctx context.Context) (revision.Manifest, error) {
 		}
 	}
 	return join(chunks, r.Content.Digest)
+}
+
+// list asks for the list of chunks.
+func (r *Receiver) list(ctx context.Context) error {
+	return r.ask(ctx, wire.Want{List: true}, func(in io.Reader) (err error) {
+		r.Content.Chunks, err = io.ReadAll(io.LimitReader(in, maxChunkBytes))
+		return err
+	})
 }
 
 // maxChunkBytes bounds one encoded chunk of a manifest.

@@ -28,9 +28,13 @@ func NewSender(b *revision.Bundle) *Sender {
 	return &Sender{bundle: b, chunks: wire.Chunks(b.Manifest), digest: b.Manifest.Digest()}
 }
 
-// Content describes the revision to a host.
-func (s *Sender) Content() *wire.Content {
+// Content describes the revision to a host. The list of chunks may be left out where
+// the host is not likely to need it: it can ask for it.
+func (s *Sender) Content(list bool) *wire.Content {
 	c := &wire.Content{Kind: s.bundle.Kind, Digest: s.digest, Notes: s.bundle.Notes}
+	if !list {
+		return c
+	}
 	for _, k := range s.chunks {
 		c.Chunks = append(c.Chunks, k.ID[:]...)
 	}
@@ -40,11 +44,16 @@ func (s *Sender) Content() *wire.Content {
 // Answer writes what was asked for to out, compressed. A file that is not what the
 // manifest says any more is found by the host, which compares.
 func (s *Sender) Answer(ctx context.Context, w wire.Want, out io.Writer) error {
-	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(4<<20), zstd.WithEncoderCRC(false))
+	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(4<<20), zstd.WithEncoderCRC(false), zstd.WithAllLitEntropyCompression(true))
 	if err != nil {
 		return err
 	}
-	err = s.sendChunks(w.Chunks, z)
+	if w.List {
+		for _, k := range s.chunks {
+			_, err = z.Write(k.ID[:])
+		}
+	}
+	err = errors.Join(err, s.sendChunks(w.Chunks, z))
 	if err == nil && len(w.Files) > 0 {
 		err = s.sendFiles(ctx, w.Files, z)
 	}

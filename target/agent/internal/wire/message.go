@@ -57,7 +57,7 @@ type Refusal struct {
 // Request asks for a step. The same step may be asked for any number of times.
 type Request struct {
 	Step lifecycle.Step `json:"step"`
-	Job  *target.Job    `json:"job"` // without Bundle
+	Job  *target.Job    `json:"job,omitempty"` // without Bundle; nil: that of the request before
 
 	// Run and Output say how much of the output the controller has seen already of a
 	// run of the step that it lost sight of, in bytes. Notes all come again.
@@ -73,12 +73,13 @@ type Content struct {
 	Kind   revision.Kind `json:"kind"`
 	Digest string        `json:"digest"` // of the manifest
 	Notes  []string      `json:"notes,omitempty"`
-	Chunks []byte        `json:"chunks"` // [ChunkIDSize] bytes for each chunk of the manifest
+	Chunks []byte        `json:"chunks"` // [ChunkIDSize] bytes for each chunk of the manifest; empty: to be asked for
 }
 
 // Want asks for a part of the content: first chunks of the manifest, then files.
 // Each is answered by one compressed stream.
 type Want struct {
+	List   bool     `json:"list,omitempty"` // the list of chunks
 	Chunks []int    `json:"chunks,omitempty"`
 	Files  [][2]int `json:"files,omitempty"` // ranges of entries of the manifest: first, and how many
 }

@@ -1,31 +1,32 @@
-package main
+package console
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/cutover-deploy/cutover/strategy"
 )
 
-// printOutcome ends the output with a table: a line for each host, a column for
+// PrintOutcome ends the output with a table: a line for each host, a column for
 // each deployment, and what the host has now.
-func (w *world) printOutcome(ids []string) {
+func (t *Tracker) PrintOutcome(out io.Writer, ids []string) {
 	var states []*strategy.State
 	for _, id := range ids {
-		if st := w.track.state(id); st.Plan().Deployment != "" {
+		if st := t.State(id); st.Plan().Deployment != "" {
 			states = append(states, st)
 		}
 	}
 	if len(states) == 0 {
 		return
 	}
-	fmt.Fprintln(w.out)
-	tw := tabwriter.NewWriter(w.out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(out)
+	tw := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(tw, strings.Join(header(states), "\t"))
 	end := states[len(states)-1]
 	for _, u := range end.Units() {
-		row := []string{clean(u.ID)}
+		row := []string{Clean(u.ID)}
 		for _, st := range states {
 			row = append(row, outcome(st, u.ID))
 		}
@@ -40,9 +41,9 @@ func header(states []*strategy.State) []string {
 	for _, st := range states {
 		p := st.Plan()
 		if p.RollbackOf != "" {
-			cells = append(cells, "ROLLBACK TO "+name(p.Revision))
+			cells = append(cells, "ROLLBACK TO "+Name(p.Revision))
 		} else {
-			cells = append(cells, "REVISION "+name(p.Revision))
+			cells = append(cells, "REVISION "+Name(p.Revision))
 		}
 	}
 	return append(cells, "HAS NOW")
@@ -72,10 +73,10 @@ func running(states []*strategy.State, digest string) string {
 	for _, st := range states {
 		p := st.Plan()
 		if p.Revision.Digest == digest {
-			return "revision " + name(p.Revision)
+			return "revision " + Name(p.Revision)
 		}
 		if p.LastGood != nil && p.LastGood.Digest == digest {
-			return "revision " + name(*p.LastGood)
+			return "revision " + Name(*p.LastGood)
 		}
 	}
 	return digest[:min(len(digest), 19)]

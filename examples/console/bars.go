@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"fmt"
@@ -29,22 +29,22 @@ type bar struct {
 
 func newBars(out io.Writer) *bars { return &bars{out: out} }
 
-func (b *bars) say(s string) {
-	b.close()
+func (b *bars) Say(s string) {
+	b.Close()
 	fmt.Fprintln(b.out, s)
 }
 
-func (b *bars) show(rec lifecycle.Record, st *strategy.State) {
+func (b *bars) Show(rec lifecycle.Record, st *strategy.State) {
 	if b.progress == nil {
 		b.open(st.Plan())
 	}
 	h := b.hosts[rec.Step.Unit]
 	switch {
 	case rec.Kind == lifecycle.Finished:
-		b.close()
+		b.Close()
 		fmt.Fprintln(b.out, verdict(rec, st))
 	case rec.Kind == lifecycle.Noted:
-		fmt.Fprintf(b.progress, "  %snote: %s\n", at(rec.Step), clean(noteText(rec)))
+		fmt.Fprintf(b.progress, "  %snote: %s\n", at(rec.Step), Clean(noteText(rec)))
 	case h == nil:
 	case rec.Kind == lifecycle.Started:
 		h.say(string(rec.Step.Event))
@@ -55,7 +55,7 @@ func (b *bars) show(rec lifecycle.Record, st *strategy.State) {
 		}
 	case rec.Kind == lifecycle.Ended, rec.Kind == lifecycle.Skipped:
 		h.fail(rec)
-		fmt.Fprintf(b.progress, "  %s %s: %s\n", clean(rec.Step.Unit), rec.Step.Event, indent(story(rec.Failure), "    ")[4:])
+		fmt.Fprintf(b.progress, "  %s %s: %s\n", Clean(rec.Step.Unit), rec.Step.Event, indent(story(rec.Failure), "    ")[4:])
 	}
 }
 
@@ -68,15 +68,15 @@ func (b *bars) open(p strategy.Plan) {
 		for _, id := range s.Units {
 			h := &bar{text: "waiting"}
 			h.Bar = b.progress.New(int64(len(s.Moves)), mpb.BarStyle().Lbound("  [").Filler("=").Tip(">").Padding(" ").Rbound("]"),
-				mpb.PrependDecorators(decor.Name("  "+clean(id), decor.WCSyncWidthR)),
+				mpb.PrependDecorators(decor.Name("  "+Clean(id), decor.WCSyncWidthR)),
 				mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + h.says() })))
 			b.hosts[id] = h
 		}
 	}
 }
 
-// close leaves the bars as they stand.
-func (b *bars) close() {
+// Close leaves the bars as they stand.
+func (b *bars) Close() {
 	if b.progress == nil {
 		return
 	}

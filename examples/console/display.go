@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"encoding/json"
@@ -16,11 +16,11 @@ import (
 	"github.com/cutover-deploy/cutover/strategy"
 )
 
-// newDisplay chooses: JSON lines if asked for, bars on a terminal that has the
+// NewDisplay chooses: JSON lines if asked for, bars on a terminal that has the
 // room for a bar per host, lines elsewhere.
-func newDisplay(opt options, hosts int, stdout io.Writer) display {
+func NewDisplay(asJSON bool, hosts int, stdout io.Writer) Display {
 	switch {
-	case opt.json:
+	case asJSON:
 		return jsonLines{json.NewEncoder(stdout)}
 	case rows(stdout) > hosts+2:
 		return newBars(stdout)
@@ -45,11 +45,11 @@ func rows(w io.Writer) int {
 // jsonLines prints the records as the journal has them.
 type jsonLines struct{ enc *json.Encoder }
 
-func (j jsonLines) show(rec lifecycle.Record, _ *strategy.State) {
+func (j jsonLines) Show(rec lifecycle.Record, _ *strategy.State) {
 	_ = j.enc.Encode(rec) // a reader that has gone away must not stop a deployment
 }
-func (jsonLines) say(string) {}
-func (jsonLines) close()     {}
+func (jsonLines) Say(string) {}
+func (jsonLines) Close()     {}
 
 // lines prints one line for each thing that happens.
 type lines struct {
@@ -57,10 +57,10 @@ type lines struct {
 	began map[lifecycle.Step]time.Time
 }
 
-func (l *lines) say(s string) { fmt.Fprintln(l.out, s) }
-func (l *lines) close()       {}
+func (l *lines) Say(s string) { fmt.Fprintln(l.out, s) }
+func (l *lines) Close()       {}
 
-func (l *lines) show(rec lifecycle.Record, st *strategy.State) {
+func (l *lines) Show(rec lifecycle.Record, st *strategy.State) {
 	switch rec.Kind {
 	case lifecycle.Planned:
 		fmt.Fprintln(l.out, headline(st.Plan()))
@@ -69,11 +69,11 @@ func (l *lines) show(rec lifecycle.Record, st *strategy.State) {
 	case lifecycle.Ended:
 		took := rec.Time.Sub(l.began[rec.Step]).Round(time.Millisecond)
 		delete(l.began, rec.Step)
-		fmt.Fprintf(l.out, "  %-8s  %-18s  %s\n", clean(rec.Step.Unit), rec.Step.Event, ending(rec.Failure, took))
+		fmt.Fprintf(l.out, "  %-8s  %-18s  %s\n", Clean(rec.Step.Unit), rec.Step.Event, ending(rec.Failure, took))
 	case lifecycle.Skipped:
-		fmt.Fprintf(l.out, "  %-8s  %-18s  skipped: %s\n", clean(rec.Step.Unit), "", clean(rec.Failure.Message))
+		fmt.Fprintf(l.out, "  %-8s  %-18s  skipped: %s\n", Clean(rec.Step.Unit), "", Clean(rec.Failure.Message))
 	case lifecycle.Noted:
-		fmt.Fprintf(l.out, "  %snote: %s\n", at(rec.Step), clean(noteText(rec)))
+		fmt.Fprintf(l.out, "  %snote: %s\n", at(rec.Step), Clean(noteText(rec)))
 	case lifecycle.Finished:
 		fmt.Fprintln(l.out, verdict(rec, st))
 	}
@@ -102,7 +102,7 @@ func story(f *lifecycle.Failure) string {
 func indent(text, by string) string {
 	rows := strings.Split(text, "\n")
 	for i, row := range rows {
-		rows[i] = by + clean(row)
+		rows[i] = by + Clean(row)
 	}
 	return strings.Join(rows, "\n")
 }
@@ -112,7 +112,7 @@ func at(s lifecycle.Step) string {
 	if s.Unit == "" {
 		return ""
 	}
-	return fmt.Sprintf("%-8s  %-18s  ", clean(s.Unit), s.Event)
+	return fmt.Sprintf("%-8s  %-18s  ", Clean(s.Unit), s.Event)
 }
 
 func noteText(rec lifecycle.Record) string {
@@ -130,9 +130,9 @@ func headline(p strategy.Plan) string {
 		n += len(s.Units)
 	}
 	if p.RollbackOf != "" {
-		return fmt.Sprintf("%s: rolling back %s to revision %s on %d hosts", p.Deployment, p.RollbackOf, name(p.Revision), n)
+		return fmt.Sprintf("%s: rolling back %s to revision %s on %d hosts", p.Deployment, p.RollbackOf, Name(p.Revision), n)
 	}
-	return fmt.Sprintf("%s: deploying revision %s to %d hosts, %s", p.Deployment, name(p.Revision), n, p.Strategy)
+	return fmt.Sprintf("%s: deploying revision %s to %d hosts, %s", p.Deployment, Name(p.Revision), n, p.Strategy)
 }
 
 func verdict(rec lifecycle.Record, st *strategy.State) string {
@@ -142,13 +142,13 @@ func verdict(rec lifecycle.Record, st *strategy.State) string {
 	}
 	text := fmt.Sprintf("%s: %s", rec.Step.Deployment, strings.ToLower(string(out.Verdict)))
 	if rec.Failure != nil {
-		text += ": " + clean(rec.Failure.Message)
+		text += ": " + Clean(rec.Failure.Message)
 	}
 	return text
 }
 
-// name is a revision as a person would call it: the last part of its path.
-func name(r revision.Revision) string { return clean(filepath.Base(r.Location.Path)) }
+// Name is a revision as a person would call it: the last part of its path.
+func Name(r revision.Revision) string { return Clean(filepath.Base(r.Location.Path)) }
 
-// clean makes one line of text from scripts and revisions safe to print.
-func clean(s string) string { return strings.ReplaceAll(lifecycle.Escape(s), "\n", `\n`) }
+// Clean makes one line of text from scripts and revisions safe to print.
+func Clean(s string) string { return strings.ReplaceAll(lifecycle.Escape(s), "\n", `\n`) }

@@ -1,0 +1,151 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cutover-deploy/cutover/revision"
+	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
+)
+
+// direct is a controller in this process.
+type direct struct {
+	s     *Sender
+	sent  int
+	wants []wire.Want
+}
+
+func (d *direct) Ask(ctx context.Context, w wire.Want) (io.Reader, error) {
+	var b bytes.Buffer
+	err := d.s.Answer(ctx, w, &b)
+	d.sent += b.Len()
+	d.wants = append(d.wants, w)
+	return &b, err
+}
+
+// tree makes a revision of n files of 4 KiB; those whose number is a multiple of step
+// differ by the mark.
+func tree(tb testing.TB, n, step int, mark string) *revision.Bundle {
+	tb.Helper()
+	dir, err := os.MkdirTemp(shm(), "transfer-")
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	require.NoError(tb, os.Mkdir(filepath.Join(dir, "files"), 0o755))
+	for i := range n {
+		text := fmt.Sprintf("%d", i)
+		if i%step == 0 {
+			text += mark
+		}
+		data := bytes.Repeat([]byte(text+" "), 4096/(len(text)+1))
+		require.NoError(tb, os.WriteFile(filepath.Join(dir, "files", fmt.Sprintf("f%05d", i)), data, 0o644))
+	}
+	b, err := revision.Dir(dir).Open(tb.Context(), "")
+	require.NoError(tb, err)
+	return b
+}
+
+// shm is a place in memory, if the machine has one.
+func shm() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
+}
+
+func receive(tb testing.TB, dir string, b *revision.Bundle, list bool, retained ...Retained) *direct {
+	tb.Helper()
+	d := &direct{s: NewSender(b)}
+	r := Receiver{Dir: filepath.Join(dir, "in"), Content: *d.s.Content(list), Retained: retained, Asker: d}
+	got, done, err := r.Receive(tb.Context())
+	require.NoError(tb, err)
+	defer done()
+	out := filepath.Join(dir, "out-"+b.Manifest.Digest()[7:17])
+	require.NoError(tb, got.Copy(tb.Context(), out, revision.CopyOptions{}))
+	require.NoError(tb, b.Manifest.Verify(tb.Context(), out))
+	require.Equal(tb, b.Manifest.Digest(), got.Manifest.Digest())
+	Prune(r.Dir, "")
+	return d
+}
+
+func TestOnlyWhatChangedIsAskedFor(t *testing.T) {
+	for _, list := range []bool{true, false} {
+		one, two := tree(t, 300, 100, ""), tree(t, 300, 100, "new")
+		dir := t.TempDir()
+		first := receive(t, dir, one, list)
+		second := receive(t, dir, two, list, Retained{one.Dir, one.Manifest})
+		require.Less(t, second.sent, first.sent/5)
+		last := second.wants[len(second.wants)-1]
+		require.Equal(t, [][2]int{{1, 1}, {101, 1}, {201, 1}}, last.Files)
+		third := receive(t, t.TempDir(), one, list, Retained{two.Dir, two.Manifest}, Retained{one.Dir, one.Manifest})
+		require.LessOrEqual(t, len(third.wants), 1, "nothing but the list")
+	}
+}
+
+func TestSpoolKeepsWhatHadComeWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	b := tree(t, 3, 1, "")
+	s, err := openSpool(path)
+	require.NoError(t, err)
+	var files []revision.Entry
+	for _, e := range b.Manifest.Entries {
+		if e.Mode.IsRegular() {
+			files = append(files, e)
+		}
+	}
+	for _, e := range files {
+		f, err := os.Open(filepath.Join(b.Dir, e.Path))
+		require.NoError(t, err)
+		require.NoError(t, s.add(f, e.Digest, e.Size, make([]byte, 100)))
+		require.NoError(t, f.Close())
+	}
+	require.ErrorIs(t, s.add(bytes.NewReader(make([]byte, 9)), files[0].Digest, 9, make([]byte, 4)), ErrDigest)
+	require.ErrorIs(t, s.add(bytes.NewReader(nil), files[0].Digest, 9, make([]byte, 4)), io.ErrUnexpectedEOF)
+	require.NoError(t, s.w.Flush())
+	require.NoError(t, s.f.Close())
+
+	s, err = openSpool(path)
+	require.NoError(t, err)
+	require.Len(t, s.at, 3)
+	require.NoError(t, s.f.Close())
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	data[recordHead+5] ^= 1 // damaged, and all that is behind it with it
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	s, err = openSpool(path)
+	require.NoError(t, err)
+	require.Empty(t, s.at)
+	require.NoError(t, s.f.Close())
+}
+
+// A spool may hold anything after a crash; it is read without harm, and cut to what is
+// whole.
+func FuzzSpool(f *testing.F) {
+	f.Add(make([]byte, recordHead))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		path := filepath.Join(t.TempDir(), "spool")
+		require.NoError(t, os.WriteFile(path, in, 0o600))
+		s, err := openSpool(path)
+		require.NoError(t, err)
+		require.LessOrEqual(t, s.n, int64(len(in)))
+		require.NoError(t, s.f.Close())
+	})
+}
+
+func BenchmarkReceiveOnePercent(b *testing.B) {
+	one, two := tree(b, 1000, 100, ""), tree(b, 1000, 100, "new")
+	for b.Loop() {
+		dir, err := os.MkdirTemp(shm(), "bench-")
+		require.NoError(b, err)
+		receive(b, dir, two, true, Retained{one.Dir, one.Manifest})
+		b.StopTimer()
+		_ = os.RemoveAll(dir)
+		b.StartTimer()
+	}
+}
