@@ -20,6 +20,34 @@ var keyHints = map[string]string{
 	"environment":        "variables cannot be set: scripts get those of the deployment",
 }
 
+// eventHints are the events that people mean by other names.
+var eventHints = map[string]lifecycle.Event{
+	"preinstall": lifecycle.BeforeInstall, "beforedeploy": lifecycle.BeforeInstall, "beforedeployment": lifecycle.BeforeInstall,
+	"postinstall": lifecycle.AfterInstall, "afterdeploy": lifecycle.ValidateService, "afterdeployment": lifecycle.ValidateService,
+	"start": lifecycle.ApplicationStart, "startserver": lifecycle.ApplicationStart, "startapplication": lifecycle.ApplicationStart,
+	"stop": lifecycle.ApplicationStop, "stopserver": lifecycle.ApplicationStop, "stopapplication": lifecycle.ApplicationStop,
+	"beforestart": lifecycle.AfterInstall, "beforeapplicationstart": lifecycle.AfterInstall,
+	"afterstart": lifecycle.ValidateService, "afterapplicationstart": lifecycle.ValidateService,
+	"validate": lifecycle.ValidateService, "validation": lifecycle.ValidateService, "healthcheck": lifecycle.ValidateService,
+}
+
+// lookalikes are characters that are taken for others when one reads, but not by YAML.
+var lookalikes = []struct{ chars, hint string }{
+	{"\u00a0\u2000\u2001\u2002\u2003\u2009\u200a\u202f\u3000\u200b\ufeff", "the key holds a character that looks like a space and is none: write spaces"},
+	{"\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb", "the key holds typographic quotes: write \" or '"},
+	{"\u2010\u2011\u2012\u2013\u2014\u2212", "the key holds a dash of another kind: write -"},
+}
+
+// lookalike tells of such characters; empty: there are none.
+func lookalike(text string) string {
+	for _, l := range lookalikes {
+		if strings.ContainsAny(text, l.chars) {
+			return l.hint
+		}
+	}
+	return ""
+}
+
 // misplaced tells where a key belongs that is known elsewhere.
 var misplaced = map[string]string{
 	"source": "an entry under files", "destination": "an entry under files",
@@ -96,8 +124,10 @@ func (p *parser) keyHint(name string) string {
 		hints, at, where = resourceHints, nil, "Hooks"
 	}
 	switch {
+	case lookalike(name) != "":
+		return lookalike(name)
 	case strings.Contains(name, ":"):
-		return "put a blank after the colon"
+		return "put a space after the colon"
 	case hints[normal(name)] != "":
 		return hints[normal(name)]
 	case at[name] != "":
