@@ -130,7 +130,7 @@ func (p *parser) network(n *yaml.Node) (out *Network) {
 		p.wrongType(n, want)
 		return nil
 	}
-	if section(n, "AwsvpcConfiguration") == nil && hasAny(n, vpcKeys) {
+	if isNull(section(n, "AwsvpcConfiguration")) && hasAny(n, vpcKeys) {
 		p.err(ErrIndentation, n, "AwsvpcConfiguration is missing between NetworkConfiguration and this").
 			hint("put AwsvpcConfiguration: above it, and indent what belongs to it by two spaces more")
 		n = wrapped("AwsvpcConfiguration", n)

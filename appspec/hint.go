@@ -100,6 +100,12 @@ var resourceHints = map[string]string{
 // unknownKey warns of a key that nothing reads.
 func (p *parser) unknownKey(e pair, known []string) {
 	name := e.name()
+	loose := p.platform == lifecycle.Server && len(p.path) == 0 && lifecycle.Server.Takes(lifecycle.Event(name))
+	if loose && p.loose != nil {
+		p.looseMore++
+		p.loose.hint("an event belongs under hooks: indent it, and the " + plural(p.looseMore, "event") + " after it")
+		return
+	}
 	p.push(name)
 	defer p.pop()
 	pr := p.warn(ErrUnknownField, e.key, "unknown key, it is ignored")
@@ -115,6 +121,9 @@ func (p *parser) unknownKey(e pair, known []string) {
 		return
 	}
 	pr.hint(p.keyHint(name))
+	if loose {
+		p.loose = pr
+	}
 }
 
 // keyHint tells what is known about a key that is not known here; empty: nothing.
@@ -133,7 +142,7 @@ func (p *parser) keyHint(name string) string {
 	case at[name] != "":
 		return "it belongs to " + at[name] + ": check the indentation"
 	case p.platform.Takes(lifecycle.Event(name)):
-		return "an event belongs under " + where + ": check the indentation"
+		return "an event belongs under " + where + ": indent it"
 	}
 	return ""
 }

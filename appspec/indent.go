@@ -12,10 +12,12 @@ func (p *parser) indentHint(pr *Problem, msg string, lines []string) bool {
 	n, hint := 0, ""
 	switch {
 	case strings.Contains(msg, "mapping values are not allowed"):
-		if n, _ = misfit(lines); n != pr.Line || n < 2 || indentOf(lines[n-1]) <= indentOf(lines[n-2]) {
+		if n, hint = misfit(lines); n != pr.Line || n < 2 {
 			return false
 		}
-		hint = "the line above has a value already, so nothing can be indented below it: remove the value, or indent less"
+		if above := beside(lines, n, -1); above == 0 || indentOf(lines[n-1]) <= indentOf(lines[above-1]) {
+			return false
+		}
 	case strings.Contains(msg, "did not find expected '-' indicator"), strings.Contains(msg, "did not find expected key"):
 		n, hint = misfit(lines)
 	}
@@ -27,17 +29,18 @@ func (p *parser) indentHint(pr *Problem, msg string, lines []string) bool {
 	return true
 }
 
-// column is where a list or a mapping stands.
+// column is where a list or a mapping stands, and the line that it begins in.
 type column struct {
 	at   int
 	list bool
+	line int
 }
 
 // misfit walks the lines as a stack of columns and returns the first line that fits
 // none, with what to do; zero: all fit.
 func misfit(lines []string) (line int, hint string) {
 	var columns []column
-	full := false // the line above has a value, so that nothing may be deeper
+	full, closed := false, false // the line above has a value, so that no key may be deeper; or nothing
 	for i, l := range lines {
 		l = strings.TrimRight(l, " \r")
 		at := indentOf(l)
@@ -45,25 +48,30 @@ func misfit(lines []string) (line int, hint string) {
 			continue
 		}
 		if !selfContained(l) {
-			columns, full = columns[:0], false // text may go on in the next lines: begin anew
+			columns, full, closed = columns[:0], false, false // text may go on in the next lines: begin anew
 			continue
 		}
 		top := len(columns) - 1
-		if full && top >= 0 && columns[top].at < at && reKeyed.MatchString(l) {
-			return i + 1, indentLike(columns[top].at)
+		if top >= 0 && columns[top].at < at && (closed || full && reKeyed.MatchString(l)) {
+			return i + 1, "the line above has a value already, so nothing can be indented below it: remove the value, or indent less"
 		}
 		dash := strings.HasPrefix(l[at:], "-")
-		for ; top >= 0 && (columns[top].at > at || columns[top] == column{at, true} && !dash); top-- {
-			if columns = columns[:top]; top > 0 && columns[top-1].at < at {
-				return i + 1, indentLike(columns[top-1].at)
+		for ; top >= 0 && (columns[top].at > at || columns[top].at == at && columns[top].list && !dash); top-- {
+			last := columns[top]
+			if columns = columns[:top]; top == 0 || columns[top-1].at >= at {
+				continue
 			}
+			if dash && !last.list && !columns[top-1].list {
+				return last.line, "the entry below begins with a dash, so that this one needs one, too"
+			}
+			return i + 1, indentLike(columns[top-1].at)
 		}
-		columns = push(columns, column{at, dash})
+		columns = push(columns, column{at, dash, i + 1})
 		for strings.HasPrefix(l[at:], "- ") {
 			at += 2 + indentOf(l[at+2:])
-			columns = push(columns, column{at, strings.HasPrefix(l[at:], "-")})
+			columns = push(columns, column{at, strings.HasPrefix(l[at:], "-"), i + 1})
 		}
-		full = reFull.MatchString(l)
+		full, closed = reFull.MatchString(l), reClosed.MatchString(l)
 	}
 	return 0, ""
 }
@@ -77,7 +85,9 @@ func indentLike(at int) string {
 
 var (
 	reKeyed = regexp.MustCompile(`^[ -]*[\w"']+ *:(?: |$)`)
-	reFull  = regexp.MustCompile(`^[ -]*[\w"']+ *: +[^ &!#]`)
+	// reClosed is a value that ends in its line: in quotes or brackets.
+	reClosed = regexp.MustCompile(`^[ -]*[\w"']+ *: +(?:"[^"]*"|'[^']*'|\[.*\]|\{.*\})$`)
+	reFull   = regexp.MustCompile(`^[ -]*[\w"']+ *: +[^ &!#]`)
 )
 
 // selfContained reports whether quotes and brackets that a line opens end in it, and it
@@ -89,7 +99,7 @@ func selfContained(l string) bool {
 }
 
 func push(columns []column, c column) []column {
-	if len(columns) > 0 && columns[len(columns)-1] == c {
+	if len(columns) > 0 && columns[len(columns)-1].at == c.at && columns[len(columns)-1].list == c.list {
 		return columns
 	}
 	return append(columns, c)

@@ -70,6 +70,8 @@ type parser struct {
 	os        string             // once known
 	unmanaged bool               // a permission for what is not installed is reported
 	partial   bool               // an entry of files is refused, so that not all that is installed is known
+	loose     *Problem           // the first event beside hooks, not below it
+	looseMore int64              // how many follow
 	cut       bool               // a part of the text is missing, which is reported
 	path      []step
 	problems  []*Problem

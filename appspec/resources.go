@@ -163,7 +163,7 @@ var resourceKeys = []string{"Type", "Properties"}
 
 // body reads what stands below a resource's name.
 func (p *parser) body(name string, key, m *yaml.Node, spec *Spec) {
-	if keys := p.propertyKeys(); section(m, "Properties") == nil && hasAny(m, keys) {
+	if isNull(section(m, "Properties")) && hasAny(m, p.propertyKeys()) {
 		p.err(ErrIndentation, m, "the properties stand beside Type, not below Properties").
 			hint("put Properties: above them, and indent them by two spaces more")
 		m = wrapped("Properties", m, "Type")
@@ -173,7 +173,7 @@ func (p *parser) body(name string, key, m *yaml.Node, spec *Spec) {
 	p.at("Type", func() { p.resourceType(key, f[0]) })
 	p.at("Properties", func() {
 		switch n := f[1]; {
-		case isNull(n):
+		case isNull(n), n.Kind == yaml.MappingNode && len(n.Content) == 0:
 			p.err(ErrMissingField, orElse(n, key), "no Properties").allowed("what the resource is changed to")
 		case n.Kind != yaml.MappingNode:
 			p.wrongType(n, "a mapping").hint("write its members without dashes")
@@ -204,8 +204,11 @@ func wrapped(key string, m *yaml.Node, stay ...string) *yaml.Node {
 	outer, inner := *m, *m
 	outer.Content, inner.Content = nil, nil
 	for i := 0; i+1 < len(m.Content); i += 2 {
-		to := &inner
-		if slices.ContainsFunc(stay, func(k string) bool { return strings.EqualFold(k, m.Content[i].Value) }) {
+		to, name := &inner, m.Content[i].Value
+		switch {
+		case strings.EqualFold(name, key):
+			continue // with nothing below it
+		case slices.ContainsFunc(stay, func(k string) bool { return strings.EqualFold(k, name) }):
 			to = &outer
 		}
 		to.Content = append(to.Content, m.Content[i], m.Content[i+1])

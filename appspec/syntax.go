@@ -78,10 +78,20 @@ func (p *parser) syntax(text []byte, err error) {
 		pr.Why = "not valid JSON: " + fault.why
 		p.place(pr, fault.line, fault.col).hint(fault.hint)
 	case strings.Contains(msg, "anchor"):
-		pr.Code = ErrAlias
-		pr.hint("define it with & before, or put quotes around a text that begins with *")
+		p.anchor(pr, msg, lines)
 	default:
 		p.syntaxHint(pr, msg, lines)
+	}
+}
+
+var reAnchor = regexp.MustCompile(`anchor '(.*)'`)
+
+// anchor finds the alias whose anchor the reader misses: it does not say where.
+func (p *parser) anchor(pr *Problem, msg string, lines []string) {
+	pr.Code = ErrAlias
+	pr.hint("define it with & before, or put quotes around a text that begins with *")
+	if m := reAnchor.FindStringSubmatch(msg); m != nil {
+		p.placed(pr, regexp.MustCompile(`(?:^|[\s,:\[{-])(\*`+regexp.QuoteMeta(m[1])+`)(?:[\s,\]}]|$)`), lines, 1)
 	}
 }
 
@@ -100,7 +110,7 @@ var readerWords = [][2]string{
 	{"did not find expected '-' indicator", "the indentation does not fit the lines above"},
 	{"did not find expected key", "the indentation does not fit the lines above"},
 	{"did not find expected ','", "a bracket is not closed, or a comma is missing"},
-	{"did not find expected node content", "a value is missing, or a comma is too many"},
+	{"did not find expected node content", "a bracket is not closed, a value is missing, or a comma is too many"},
 	{"found character that cannot start any token", "a value cannot begin with this character"},
 	{"found a tab character that violates indentation", "a tab is used for indentation"},
 	{"found unexpected end of stream", "a quote is not closed"},
@@ -109,6 +119,7 @@ var readerWords = [][2]string{
 	{"found unknown escape character", "a backslash in double quotes is followed by what it cannot escape"},
 	{"block sequence entries are not allowed", "a dash stands where no list can be"},
 	{"found undefined tag handle", "a tag is not known"},
+	{"unknown anchor", "a value that begins with * stands for another, and there is none of this name"},
 	{"found invalid Unicode character escape", "an escape such as \\ud83d is only half of a character"},
 }
 
@@ -177,11 +188,12 @@ const (
 )
 
 var (
-	reDirective = regexp.MustCompile(`\{%|%\{|<%`)
-	reSurrogate = regexp.MustCompile(`(\\u[dD][89a-fA-F])`)
-	reConflict  = regexp.MustCompile(`^()(?:<{7}|={7}|>{7})(?: |\r?$)`)
-	reNoDash    = regexp.MustCompile(`^ *-(["']?[A-Za-z_]+["']? *:(?: |\r?$))`)
-	reOpenQuote = regexp.MustCompile(`^[^"'#]*(?:: +|- +|[\[{,] *)("(?:[^"\\]|\\.)*|'[^']*)$`)
+	reDirective   = regexp.MustCompile(`\{%|%\{|<%`)
+	reSurrogate   = regexp.MustCompile(`(\\u[dD][89a-fA-F])`)
+	reConflict    = regexp.MustCompile(`^()(?:<{7}|={7}|>{7})(?: |\r?$)`)
+	reNoDash      = regexp.MustCompile(`^ *-(["']?[A-Za-z_]+["']? *:(?: |\r?$))`)
+	reOpenBracket = regexp.MustCompile(`^[^"'#\[{]*(?:: +|- +)([\[{])[^\]}]*$`)
+	reOpenQuote   = regexp.MustCompile(`^(?:[^"'#]*(?:: +|- +|[\[{,] *)| *)("(?:[^"\\]|\\.)*|'[^']*)$`)
 )
 
 // syntaxHint looks at the line named by the reader, and at those around it.
@@ -190,13 +202,15 @@ func (p *parser) syntaxHint(pr *Problem, msg string, lines []string) {
 	case p.placed(pr, reConflict, lines, 1):
 		pr.Why = notYAML + "a merge conflict is left in the file"
 		pr.hint("keep one of the two versions and remove the marks")
-	case p.placed(pr, reNoDash, lines[:min(pr.Line+1, len(lines))], max(1, pr.Line-1)):
+	case p.placed(pr, reNoDash, lines, max(1, pr.Line-1)):
 		pr.Why = notYAML + "a dash has no space behind it"
 		pr.hint("put a space after the dash")
 	case p.indentHint(pr, msg, lines), p.lineHint(pr, msg, lines):
 	case p.placed(pr, reOpenQuote, lines, 1):
 		pr.Why = notYAML + "a quote is not closed"
 		pr.hint("close it on this line, or put quotes of the other kind around the text")
+	case strings.Contains(pr.Why, "a bracket") && p.placed(pr, reOpenBracket, lines, 1):
+		pr.hint("close it, or put quotes around the text")
 	default:
 		pr.hint("check the indentation of this line and of the one before")
 	}
@@ -213,10 +227,21 @@ func (p *parser) placed(pr *Problem, is *regexp.Regexp, lines []string, from int
 	return false
 }
 
+// beside returns the line at, before or behind line n that says something; zero:
+// none does.
+func beside(lines []string, n, distance int) int {
+	for n += distance; n >= 1 && n <= len(lines); n += distance {
+		if text := strings.Trim(lines[n-1], " \r"); distance == 0 || text != "" && text[0] != '#' {
+			return n
+		}
+	}
+	return 0
+}
+
 func (p *parser) lineHint(pr *Problem, msg string, lines []string) bool {
 	for _, distance := range []int{0, 1, -1} {
-		n := pr.Line + distance
-		if n < 1 || n > len(lines) {
+		n := beside(lines, pr.Line, distance)
+		if n == 0 {
 			continue
 		}
 		l := lines[n-1]
