@@ -64,7 +64,7 @@ func (p *parser) syntax(text []byte, err error) {
 	}
 	pr := p.err(ErrSyntax, nil, notYAML+inWords(msg))
 	pr.Line = clampLine(text, line)
-	lines := strings.Split(string(text), "\n")
+	lines := beginnings(text)
 	fault := p.faultOfJSON(text)
 	switch {
 	case bytes.HasPrefix(text, []byte("#!")):
@@ -82,6 +82,19 @@ func (p *parser) syntax(text []byte, err error) {
 	default:
 		p.syntaxHint(pr, msg, lines)
 	}
+}
+
+// beginnings are the lines of a text, cut where nobody reads on, since patterns are
+// slow on what is long.
+func beginnings(text []byte) []string {
+	const enough = 500
+	lines := strings.Split(string(text), "\n")
+	for i, l := range lines {
+		if len(l) > enough {
+			lines[i] = strings.ToValidUTF8(l[:enough], "")
+		}
+	}
+	return lines
 }
 
 var reAnchor = regexp.MustCompile(`anchor '(.*)'`)
