@@ -18,8 +18,8 @@ func Detect(data []byte) lifecycle.Platform {
 	if !ok {
 		return ""
 	}
-	var doc yaml.Node
-	if err := decode(yaml.NewDecoder(bytes.NewReader(oneOne(text))), &doc); err != nil || len(doc.Content) == 0 {
+	doc, _, err := firstDocument(text)
+	if err != nil || len(doc.Content) == 0 {
 		return wordsPlatform(text)
 	}
 	root := doc.Content[0]
@@ -49,9 +49,14 @@ func contentPlatform(root *yaml.Node) lifecycle.Platform {
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		switch k := root.Content[i].Value; {
-		case k == "os", k == "files", k == "permissions", k == "hooks", k == "file_exists_behavior",
-			lifecycle.Server.Takes(lifecycle.Event(k)), strings.HasPrefix(k, "version:"):
+		case strings.EqualFold(k, "os"), strings.EqualFold(k, "files"), strings.EqualFold(k, "permissions"), k == "hooks",
+			k == "file_exists_behavior", lifecycle.Server.Takes(lifecycle.Event(k)), strings.HasPrefix(k, "version:"):
 			return lifecycle.Server
+		}
+	}
+	for i := 0; i+1 < len(root.Content) && section(root, "Resources") == nil; i += 2 {
+		if nearest(root.Content[i].Value, []string{"Resources"}) != "" {
+			return resourcePlatform(root.Content[i+1]) // misspelt, which the reader of resources will say
 		}
 	}
 	return ""
@@ -164,9 +169,9 @@ var words = []struct {
 }{
 	{lifecycle.ECS, regexp.MustCompile(`AWS::ECS::Service`)},
 	{lifecycle.Lambda, regexp.MustCompile(`AWS::Lambda::Function|AWS::Serverless::Function`)},
-	{lifecycle.ECS, regexp.MustCompile(`(?m)^[\s"'-]*(?:TaskDefinition|LoadBalancerInfo)["']?\s*:`)},
-	{lifecycle.Lambda, regexp.MustCompile(`(?mi)^[\s"'-]*(?:CurrentVersion|TargetVersion)["']?\s*:`)},
-	{lifecycle.Server, regexp.MustCompile(`(?m)^[\s"'{-]*(?:os|files|permissions|file_exists_behavior|hooks|source|destination|location)["']?\s*:`)},
+	{lifecycle.ECS, regexp.MustCompile(`(?m)(?:^|[{,])[\s"'-]*(?:TaskDefinition|LoadBalancerInfo)["']?\s*:`)},
+	{lifecycle.Lambda, regexp.MustCompile(`(?mi)(?:^|[{,])[\s"'-]*(?:CurrentVersion|TargetVersion)["']?\s*:`)},
+	{lifecycle.Server, regexp.MustCompile(`(?m)(?:^|[{,])[\s"'{-]*(?:os|files|permissions|file_exists_behavior|hooks|source|destination|location)["']?\s*:`)},
 }
 
 func wordsPlatform(text []byte) lifecycle.Platform {

@@ -130,6 +130,11 @@ func (p *parser) network(n *yaml.Node) (out *Network) {
 		p.wrongType(n, want)
 		return nil
 	}
+	if isNull(section(n, "AwsvpcConfiguration")) && hasAny(n, vpcKeys) {
+		p.err(ErrIndentation, n, "AwsvpcConfiguration is missing between NetworkConfiguration and this").
+			hint("put AwsvpcConfiguration: above it, and indent what belongs to it by two spaces more")
+		n = wrapped("AwsvpcConfiguration", n)
+	}
 	var f [1]*yaml.Node
 	p.fields(n, []string{"AwsvpcConfiguration"}, f[:])
 	p.at("AwsvpcConfiguration", func() {
@@ -178,7 +183,7 @@ func (p *parser) ids(owner, n *yaml.Node, want, item string, limit int) []string
 		}
 		pr := p.wrongType(n, want)
 		if n.Kind == yaml.ScalarNode {
-			pr.hint("write a list of one: [" + plainKey(n.Value) + "]")
+			pr.hint("write it as a list: [" + strings.Join(strings.FieldsFunc(n.Value, func(r rune) bool { return r == ',' || r == ' ' }), ", ") + "]")
 		}
 		return nil
 	case len(n.Content) == 0 || len(n.Content) > limit:
@@ -207,7 +212,7 @@ func (p *parser) capacity(n *yaml.Node) []CapacityProvider {
 		return nil
 	}
 	out := make([]CapacityProvider, 0, len(n.Content))
-	p.mappings(items(n), "a mapping with CapacityProvider", func(m *yaml.Node) {
+	p.mappings(items(n), capacityKeys, "a mapping with CapacityProvider", func(m *yaml.Node) {
 		var f [3]*yaml.Node
 		p.fields(m, capacityKeys, f[:])
 		c := CapacityProvider{}

@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,12 +18,11 @@ func (p *Problem) Excerpt(data []byte) string {
 	if p.Line < 1 {
 		return ""
 	}
-	text := strings.TrimPrefix(string(data), bom)
-	all := lineBreaks.Split(text, -1)
-	if p.Line > len(all) {
+	text, ok := lineOf(bytes.TrimPrefix(data, []byte(bom)), p.Line)
+	if !ok {
 		return ""
 	}
-	line := []rune(strings.ToValidUTF8(all[p.Line-1], string(utf8.RuneError)))
+	line := []rune(strings.ToValidUTF8(string(text), string(utf8.RuneError)))
 	number := itoa(p.Line)
 	col := min(p.Col, len(line)+1)
 	start, more := 0, ""
@@ -41,6 +41,21 @@ func (p *Problem) Excerpt(data []byte) string {
 		b.WriteString("  " + strings.Repeat(" ", len(number)) + " | " + strings.Repeat(" ", pad) + "^\n")
 	}
 	return b.String()
+}
+
+// lineOf cuts a line out of a text, counted as YAML does.
+func lineOf(text []byte, n int) (line []byte, ok bool) {
+	for ; n > 1; n-- {
+		at := lineBreaks.FindIndex(text)
+		if at == nil {
+			return nil, false
+		}
+		text = text[at[1]:]
+	}
+	if at := lineBreaks.FindIndex(text); at != nil {
+		text = text[:at[0]]
+	}
+	return text, true
 }
 
 // visible keeps the caret in place and the terminal safe.

@@ -13,11 +13,12 @@ var fileKeys = []string{"source", "destination"}
 func (p *parser) files(n *yaml.Node) []File {
 	members, ok := p.list(n, "a list of entries with source and destination")
 	if !ok {
+		p.partial = true
 		return nil
 	}
 	out := make([]File, 0, len(members))
 	first := map[[2]string]int{}
-	p.mappings(members, "a mapping with source and destination", func(m *yaml.Node) {
+	p.mappings(members, fileKeys, "a mapping with source and destination", func(m *yaml.Node) {
 		f := p.fileEntry(m)
 		out = append(out, f)
 		key := [2]string{f.Source, f.Destination}
@@ -28,6 +29,7 @@ func (p *parser) files(n *yaml.Node) []File {
 		}
 		first[key] = m.Line
 	})
+	p.partial = len(out) < len(members)
 	return out
 }
 
@@ -158,7 +160,10 @@ func (p *parser) destination(n *yaml.Node, text string) {
 	case strings.HasPrefix(s, "~"):
 		p.warn(ErrBadPath, n, "~ is not expanded, it is taken literally").found(text).allowed(want)
 	case !p.absolute(s):
-		p.warn(ErrBadPath, n, "a relative destination is taken from the host's root").found(text).allowed(want)
+		pr := p.warn(ErrBadPath, n, "a relative destination is taken from the host's root").found(text).allowed(want)
+		if hasDrive(s) {
+			pr.hint("this is a path of Windows: for its hosts write os: windows")
+		}
 	case p.protected(clean):
 		p.err(ErrProtectedDestination, n, "nothing may be installed there").found(text)
 	case system[clean], under(clean, "/proc"), under(clean, "/sys"), under(clean, "/dev"):

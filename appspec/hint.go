@@ -20,6 +20,34 @@ var keyHints = map[string]string{
 	"environment":        "variables cannot be set: scripts get those of the deployment",
 }
 
+// eventHints are the events that people mean by other names.
+var eventHints = map[string]lifecycle.Event{
+	"preinstall": lifecycle.BeforeInstall, "beforedeploy": lifecycle.BeforeInstall, "beforedeployment": lifecycle.BeforeInstall,
+	"postinstall": lifecycle.AfterInstall, "afterdeploy": lifecycle.ValidateService, "afterdeployment": lifecycle.ValidateService,
+	"start": lifecycle.ApplicationStart, "startserver": lifecycle.ApplicationStart, "startapplication": lifecycle.ApplicationStart,
+	"stop": lifecycle.ApplicationStop, "stopserver": lifecycle.ApplicationStop, "stopapplication": lifecycle.ApplicationStop,
+	"beforestart": lifecycle.AfterInstall, "beforeapplicationstart": lifecycle.AfterInstall,
+	"afterstart": lifecycle.ValidateService, "afterapplicationstart": lifecycle.ValidateService,
+	"validate": lifecycle.ValidateService, "validation": lifecycle.ValidateService, "healthcheck": lifecycle.ValidateService,
+}
+
+// lookalikes are characters that are taken for others when one reads, but not by YAML.
+var lookalikes = []struct{ chars, hint string }{
+	{"\u00a0\u2000\u2001\u2002\u2003\u2009\u200a\u202f\u3000\u200b\ufeff", "the key holds a character that looks like a space and is none: write spaces"},
+	{"\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb", "the key holds typographic quotes: write \" or '"},
+	{"\u2010\u2011\u2012\u2013\u2014\u2212", "the key holds a dash of another kind: write -"},
+}
+
+// lookalike tells of such characters; empty: there are none.
+func lookalike(text string) string {
+	for _, l := range lookalikes {
+		if strings.ContainsAny(text, l.chars) {
+			return l.hint
+		}
+	}
+	return ""
+}
+
 // misplaced tells where a key belongs that is known elsewhere.
 var misplaced = map[string]string{
 	"source": "an entry under files", "destination": "an entry under files",
@@ -72,6 +100,12 @@ var resourceHints = map[string]string{
 // unknownKey warns of a key that nothing reads.
 func (p *parser) unknownKey(e pair, known []string) {
 	name := e.name()
+	loose := p.platform == lifecycle.Server && len(p.path) == 0 && lifecycle.Server.Takes(lifecycle.Event(name))
+	if loose && p.loose != nil {
+		p.looseMore++
+		p.loose.hint("an event belongs under hooks: indent it, and the " + plural(p.looseMore, "event") + " after it")
+		return
+	}
 	p.push(name)
 	defer p.pop()
 	pr := p.warn(ErrUnknownField, e.key, "unknown key, it is ignored")
@@ -87,6 +121,9 @@ func (p *parser) unknownKey(e pair, known []string) {
 		return
 	}
 	pr.hint(p.keyHint(name))
+	if loose {
+		p.loose = pr
+	}
 }
 
 // keyHint tells what is known about a key that is not known here; empty: nothing.
@@ -96,14 +133,16 @@ func (p *parser) keyHint(name string) string {
 		hints, at, where = resourceHints, nil, "Hooks"
 	}
 	switch {
+	case lookalike(name) != "":
+		return lookalike(name)
 	case strings.Contains(name, ":"):
-		return "put a blank after the colon"
+		return "put a space after the colon"
 	case hints[normal(name)] != "":
 		return hints[normal(name)]
 	case at[name] != "":
 		return "it belongs to " + at[name] + ": check the indentation"
 	case p.platform.Takes(lifecycle.Event(name)):
-		return "an event belongs under " + where + ": check the indentation"
+		return "an event belongs under " + where + ": indent it"
 	}
 	return ""
 }

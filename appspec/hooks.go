@@ -83,18 +83,21 @@ func (p *parser) eventName(e pair) {
 		pr.Found = describe(e.key)
 	}
 	pr.nearest(nearest(string(name), known)).allowed(strings.Join(known, ", "))
+	if meant := eventHints[normal(string(name))]; pr.Nearest == "" && meant != "" {
+		pr.nearest(string(meant))
+	}
 }
 
 func (p *parser) scripts(e pair, members []*yaml.Node) []Script {
 	out := make([]Script, 0, len(members))
 	var sum time.Duration
-	p.mappings(members, "a mapping with location", func(m *yaml.Node) {
+	p.mappings(members, scriptKeys, "a mapping with location", func(m *yaml.Node) {
 		s := p.script(m)
 		out = append(out, s)
 		sum += min(s.Timeout, math.MaxInt64-sum)
 	})
 	if sum > eventBudget && lifecycle.Server.Takes(lifecycle.Event(e.name())) {
-		p.warn(ErrEventTimeoutSum, e.key, fmt.Sprintf("the scripts may take %d seconds together", int64(sum/time.Second))).
+		p.warn(ErrEventTimeoutSum, e.key, "the scripts may take "+plural(int64(sum/time.Second), "second")+" together").
 			allowed("at most 3600, which is what CodeDeploy grants one event").
 			hint("a script without timeout counts as 3600")
 	}
@@ -157,7 +160,7 @@ func (p *parser) location(m, n *yaml.Node) string {
 const maxTimeout = int64(math.MaxInt64 / time.Second)
 
 // timeout reads seconds the lenient way of the agent, and warns where the result
-// is not what is written.
+// is not what is written. Zero: it is refused.
 func (p *parser) timeout(n *yaml.Node) time.Duration {
 	if isNull(n) {
 		return DefaultTimeout
@@ -170,7 +173,7 @@ func (p *parser) timeout(n *yaml.Node) time.Duration {
 	bad := func(why string) time.Duration {
 		pr := p.err(ErrTimeout, n, why).allowed(want)
 		pr.Found = describe(n)
-		return DefaultTimeout
+		return 0
 	}
 	if n.Kind != yaml.ScalarNode {
 		return bad("not a number of seconds")
@@ -191,7 +194,7 @@ func (p *parser) timeout(n *yaml.Node) time.Duration {
 	case seconds <= 0:
 		return bad("not a number of seconds above 0")
 	case strip(n.Value) != fmt.Sprint(seconds):
-		p.warn(ErrTimeout, n, fmt.Sprintf("read as %d seconds, as CodeDeploy does", seconds)).found(n.Value).allowed(want)
+		p.warn(ErrTimeout, n, "read as "+plural(seconds, "second")+", as CodeDeploy does").found(n.Value).allowed(want)
 	}
 	return time.Duration(seconds) * time.Second
 }
@@ -225,7 +228,7 @@ func badUser(name string) string {
 	case strings.HasPrefix(name, "-"):
 		return "a user name cannot begin with a dash"
 	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return "a user name cannot hold blanks or control characters"
+		return "a user name cannot hold spaces or control characters"
 	case strings.ContainsAny(name, ":/;&|<>()`'\"*?{}!,$") && !plainDollar(name):
 		return "a user name cannot hold such characters"
 	}

@@ -27,7 +27,7 @@ func (p *parser) function(n *yaml.Node) *Function {
 		out.Name = p.matching(n, f[0], reFunctionName, ErrHookFunction, "not the name of a function", "the name or ARN of a function, without a version")
 	})
 	p.at("Alias", func() {
-		out.Alias = p.matching(n, f[1], reAlias, ErrBadName, "not the name of an alias", "letters, digits, _ and -")
+		out.Alias = p.matching(n, f[1], reAlias, ErrBadName, "not the name of an alias", "the name of an alias, of letters, digits, _ and -")
 		if simple(out.Alias, true) || reDigits.MatchString(out.Alias) {
 			p.err(ErrBadName, f[1], "an alias cannot be a number").found(out.Alias).allowed("the name of an alias")
 		}
@@ -97,7 +97,7 @@ func (p *parser) functions(n *yaml.Node) []FunctionHook {
 		return nil
 	}
 	var out []FunctionHook
-	p.mappings(items(n), "a mapping from one event to a function", func(m *yaml.Node) {
+	p.mappings(items(n), nil, "an event, a colon and the name of a function", func(m *yaml.Node) {
 		if len(m.Content) > 2 {
 			p.warn(ErrType, m, "several events in one entry").allowed("one event in an entry").hint("put a dash before each event")
 		}

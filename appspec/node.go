@@ -143,6 +143,7 @@ func (p *parser) unique(in []pair, known []string) []pair {
 		seen = make(map[string]int, len(in))
 	}
 	out := in[:0]
+	cut := false // a dash is missing, and all that follows is twice
 	for _, e := range in {
 		first := -1
 		switch {
@@ -160,6 +161,9 @@ func (p *parser) unique(in []pair, known []string) []pair {
 			out = append(out, e)
 			continue
 		}
+		if cut {
+			continue
+		}
 		sev := Error
 		if known != nil && !slices.Contains(known, e.key.Value) {
 			sev = Warning
@@ -167,6 +171,10 @@ func (p *parser) unique(in []pair, known []string) []pair {
 		p.push(e.key.Value)
 		p.report(sev, ErrDuplicateKey, e.key, fmt.Sprintf("the key is given twice, first on line %d", out[first].key.Line)).
 			hint("merge the two: CodeDeploy's agent would silently drop the first")
+		if first == 0 && len(out) > 1 && len(p.path) > 1 && p.path[len(p.path)-2].key == "" {
+			cut = true
+			p.problems[len(p.problems)-1].hint("put a dash before it, if another entry begins here; else remove it")
+		}
 		p.pop()
 		out[first] = e
 	}

@@ -71,9 +71,6 @@ var oracleRules = []struct {
 	{"an unquoted mode is read from its digits as they are written", func(d difference) bool {
 		return d.notes[ErrMode] && (d.differsIn("permissions") || strings.HasPrefix(d.Error.Kind, "mode_"))
 	}},
-	{"the YAML reader in use takes an unquoted question mark inside of brackets for an indicator", func(d difference) bool {
-		return d.accepts() && len(d.codes) == 1 && d.codes[ErrSyntax] && reFlowQuery.MatchString(d.text)
-	}},
 	{"a number or truth value is taken as its text, with a warning", func(d difference) bool {
 		return d.accepts() && !d.refused() && (d.notes[ErrType] || d.notes[ErrUnknownOwner] && d.differsIn("permissions"))
 	}},

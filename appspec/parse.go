@@ -69,6 +69,9 @@ type parser struct {
 	platform  lifecycle.Platform // once known
 	os        string             // once known
 	unmanaged bool               // a permission for what is not installed is reported
+	partial   bool               // an entry of files is refused, so that not all that is installed is known
+	loose     *Problem           // the first event beside hooks, not below it
+	looseMore int64              // how many follow
 	cut       bool               // a part of the text is missing, which is reported
 	path      []step
 	problems  []*Problem
@@ -128,6 +131,11 @@ var platformNames = map[lifecycle.Platform]string{
 
 // unrelated reports a file that has nothing of an AppSpec.
 func (p *parser) unrelated(root *yaml.Node) *Spec {
+	if n := section(root, "Hooks"); n != nil && n.Kind == yaml.SequenceNode {
+		p.err(ErrResources, root, "no Resources, which belong to these Hooks").
+			allowed("a list with one resource, of Type " + typeECS + " or " + typeLambda)
+		return nil
+	}
 	if section(root, "version") != nil {
 		p.platform = lifecycle.Server
 		return p.server(root)
@@ -136,8 +144,11 @@ func (p *parser) unrelated(root *yaml.Node) *Spec {
 		allowed("version and os for servers, version and Resources for ECS and Lambda")
 	if len(root.Content) > 0 {
 		pr.found(root.Content[0].Value)
-		if strings.HasPrefix(root.Content[0].Value, `\rtf`) {
+		switch first := root.Content[0].Value; {
+		case strings.HasPrefix(first, `\rtf`):
 			pr.hint("this is a formatted document: save it as plain text")
+		case strings.HasPrefix(first, "<"):
+			pr.hint("this is a web page: look at what was downloaded")
 		}
 	}
 	return nil
@@ -213,6 +224,9 @@ func (p *parser) warn(code Code, n *yaml.Node, why string) *Problem {
 func (p *parser) wrongType(n *yaml.Node, want string) *Problem {
 	pr := p.err(ErrType, n, "not "+want)
 	pr.Found = describe(n)
+	if v := variable(n); v != "" {
+		pr.found(v).hint("it looks like a template's variable without quotes: fill it in, or put quotes around it")
+	}
 	return pr
 }
 

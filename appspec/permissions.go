@@ -21,7 +21,7 @@ func (p *parser) permissions(n *yaml.Node, files []File) []Permission {
 		return nil
 	}
 	out := make([]Permission, 0, len(members))
-	p.mappings(members, "a mapping with object", func(m *yaml.Node) {
+	p.mappings(members, permissionKeys, "a mapping with object", func(m *yaml.Node) {
 		out = append(out, p.permission(m, files))
 		p.repeated(m, out)
 	})
@@ -73,6 +73,7 @@ func (p *parser) object(m, n *yaml.Node, files []File) string {
 	switch {
 	case !strings.HasPrefix(text, "/"):
 		p.warn(ErrBadPath, n, "a relative object is taken from the host's root").found(text).allowed("an absolute path")
+	case p.partial:
 	case len(files) == 0 && p.unmanaged: // said once of a file that installs nothing
 	case !managed(text, files):
 		p.unmanaged = true

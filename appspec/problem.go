@@ -82,6 +82,13 @@ func (p *Problem) allowed(text string) *Problem { p.Allowed = text; return p }
 func (p *Problem) hint(text string) *Problem    { p.Hint = text; return p }
 func (p *Problem) nearest(text string) *Problem { p.Nearest = text; return p }
 
+func plural(n int64, unit string) string {
+	if n != 1 {
+		unit += "s"
+	}
+	return strconv.FormatInt(n, 10) + " " + unit
+}
+
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // maxFound bounds, in characters, what a message repeats of its input.

@@ -61,12 +61,12 @@ func (p *parser) reformat(data []byte) []byte {
 
 // whole reads the document again, comments around it included.
 func (p *parser) whole(text []byte) *yaml.Node {
-	var doc yaml.Node
-	if err := decode(yaml.NewDecoder(bytes.NewReader(oneOne(text))), &doc); err != nil {
+	doc, _, err := firstDocument(text)
+	if err != nil {
 		p.syntax(text, err)
 		return nil
 	}
-	return &doc
+	return doc
 }
 
 // align indents each comment on a line of its own as what follows it, or not at

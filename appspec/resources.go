@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -148,11 +149,11 @@ func (p *parser) flat(m *yaml.Node, pairs []pair, spec *Spec) {
 	}
 	if name == "" {
 		p.err(ErrIndentation, m, "the resource has no name").allowed("a name, with Type and Properties below it").
-			hint("write - TargetService: and indent the rest by two blanks more")
+			hint("write - TargetService: and indent the rest by two spaces more")
 	} else {
 		p.at(name, func() {
 			p.err(ErrIndentation, where, "Type and Properties stand beside the resource's name, not below it").
-				hint("indent them by two blanks more than the name")
+				hint("indent them by two spaces more than the name")
 		})
 	}
 	p.at(name, func() { p.body(name, where, &rest, spec) })
@@ -162,12 +163,17 @@ var resourceKeys = []string{"Type", "Properties"}
 
 // body reads what stands below a resource's name.
 func (p *parser) body(name string, key, m *yaml.Node, spec *Spec) {
+	if isNull(section(m, "Properties")) && hasAny(m, p.propertyKeys()) {
+		p.err(ErrIndentation, m, "the properties stand beside Type, not below Properties").
+			hint("put Properties: above them, and indent them by two spaces more")
+		m = wrapped("Properties", m, "Type")
+	}
 	var f [2]*yaml.Node
 	p.fields(m, resourceKeys, f[:])
 	p.at("Type", func() { p.resourceType(key, f[0]) })
 	p.at("Properties", func() {
 		switch n := f[1]; {
-		case isNull(n):
+		case isNull(n), n.Kind == yaml.MappingNode && len(n.Content) == 0:
 			p.err(ErrMissingField, orElse(n, key), "no Properties").allowed("what the resource is changed to")
 		case n.Kind != yaml.MappingNode:
 			p.wrongType(n, "a mapping").hint("write its members without dashes")
@@ -179,6 +185,36 @@ func (p *parser) body(name string, key, m *yaml.Node, spec *Spec) {
 			spec.Function.Label, spec.Function.Pos = name, at(key)
 		}
 	})
+}
+
+func (p *parser) propertyKeys() []string {
+	if p.platform == lifecycle.ECS {
+		return serviceKeys
+	}
+	return functionKeys
+}
+
+func hasAny(m *yaml.Node, keys []string) bool {
+	return slices.ContainsFunc(keys, func(k string) bool { return section(m, k) != nil })
+}
+
+// wrapped puts the content of a mapping below a key that is missing there, but for
+// the keys that stay.
+func wrapped(key string, m *yaml.Node, stay ...string) *yaml.Node {
+	outer, inner := *m, *m
+	outer.Content, inner.Content = nil, nil
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		to, name := &inner, m.Content[i].Value
+		switch {
+		case strings.EqualFold(name, key):
+			continue // with nothing below it
+		case slices.ContainsFunc(stay, func(k string) bool { return strings.EqualFold(k, name) }):
+			to = &outer
+		}
+		to.Content = append(to.Content, m.Content[i], m.Content[i+1])
+	}
+	outer.Content = append(outer.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key, Line: m.Line, Column: m.Column}, &inner)
+	return &outer
 }
 
 // orElse is the place of a value, or of what lacks it.
@@ -237,13 +273,12 @@ func (p *parser) property(n *yaml.Node, what string) (text string, ok bool) {
 		return "", false
 	}
 	if k := resolve(n).kind; k == kindBool || k == kindNull {
-		pr := p.wrongType(n, what).hint("put quotes around it")
-		pr.Found = describe(n)
+		p.wrongType(n, what).hint("in quotes it would be text")
 		return "", false
 	}
 	text = strip(n.Value)
 	if text != n.Value && text != "" {
-		p.warn(ErrType, n, "blanks at the ends are left out").found(n.Value)
+		p.warn(ErrType, n, "spaces at the ends are left out").found(n.Value)
 	}
 	return text, !p.unfilled(n, text)
 }

@@ -321,3 +321,30 @@ func TestSpecSurvivesJSON(t *testing.T) {
 		require.Equal(t, string(data), string(again))
 	}
 }
+
+// The name of the section is wrong, or it is missing: the rest says what it is for.
+func TestResourcesMissingOrMisspelt(t *testing.T) {
+	for _, name := range []string{"resource", "Resource", "Ressources"} {
+		text := strings.Replace(ecsText(okService, ""), "Resources:", name+":", 1)
+		require.Equal(t, lifecycle.ECS, Detect([]byte(text)))
+		_, errs, warnings := check(t, text, Options{})
+		require.Len(t, errs, 1)
+		with(t, errs, ErrResources)
+		require.Equal(t, "Resources", with(t, warnings, ErrUnknownField).Nearest)
+	}
+	refused(t, "version: 0.0\nHooks:\n  - BeforeInstall: f\n", ErrResources)
+}
+
+// A level that is missing is one mistake, and what stands below it is read.
+func TestLevelMissing(t *testing.T) {
+	for what, text := range map[string]string{
+		"AwsvpcConfiguration": ecsText(okService+"NetworkConfiguration:\n  Subnets: [a]\n  SecurityGroups: [b]\n  AssignPublicIp: ENABLED\n", ""),
+		"Properties":          "version: 0.0\nResources:\n  - s:\n      Type: AWS::Lambda::Function\n      Name: f\n      Alias: live\n      CurrentVersion: 1\n      TargetVersion: 2\n",
+	} {
+		_, errs, warnings := check(t, text, Options{})
+		require.Len(t, append(errs, warnings...), 1, lines(errs))
+		require.Contains(t, with(t, errs, ErrIndentation).Error(), what)
+	}
+	_, errs, _ := check(t, ecsText(okService+"NetworkConfiguration:\n  Subnets: [a]\n", ""), Options{})
+	require.Len(t, errs, 3) // the level, and what is missing below it
+}

@@ -48,13 +48,50 @@ var schemaRules = []struct {
 	{"an editor's reader takes the last of two keys, or none, and another reading of dates, tags and aliases", func(_ string, ps []*Problem, _ bool) bool {
 		return hasCode(ps, ErrDuplicateKey, ErrTagNotAllowed, ErrDate, ErrAlias, ErrAliasLimit, ErrMultipleDocuments)
 	}},
-	{"yes, no, on and off are text for an editor's reader", func(text string, _ []*Problem, valid bool) bool {
-		return valid && regexp.MustCompile(`(?i): (?:yes|no|on|off)\b`).MatchString(text)
+	{"an editor's reader knows YAML 1.2, and the agent's 1.1 (yes, 0o17, 1e3, 08 and :x differ), and JSON has no spelling of numbers (80.0, 0x50) and only text as keys", func(text string, _ []*Problem, _ bool) bool {
+		return readDifferently(text)
 	}},
 	{"an octal mode is another number for an editor's reader", func(_ string, ps []*Problem, _ bool) bool { return hasCode(ps, ErrMode) }},
 	{"a value that the parser takes for nothing with a warning may have any shape", func(_ string, ps []*Problem, valid bool) bool {
 		return !valid && len(ps) > 0
 	}},
+}
+
+// readDifferently reports whether a scalar is of another kind for an editor's reader
+// than for the agent's.
+func readDifferently(text string) bool {
+	var doc yaml.Node
+	if yaml.Unmarshal([]byte(text), &doc) != nil {
+		return false
+	}
+	tags := map[kind]string{kindText: "!!str", kindNull: "!!null", kindBool: "!!bool", kindInt: "!!int", kindFloat: "!!float"}
+	usual := regexp.MustCompile(`^(?:0\.0|0|-?[1-9]\d*)$`)
+	var differs func(n *yaml.Node) bool
+	differs = func(n *yaml.Node) bool {
+		tag := n.ShortTag()
+		switch {
+		case n.Kind == yaml.MappingNode && hasOddKey(n):
+			return true
+		case n.Kind != yaml.ScalarNode:
+			return slices.ContainsFunc(n.Content, differs)
+		case isMerge(n), foreignTag(n):
+			return false
+		case (tag == "!!int" || tag == "!!float") && !usual.MatchString(n.Value):
+			return true
+		}
+		return tags[resolve(n).kind] != tag
+	}
+	return differs(&doc)
+}
+
+// hasOddKey reports whether a key of a mapping is not text.
+func hasOddKey(n *yaml.Node) bool {
+	for i := 0; i < len(n.Content); i += 2 {
+		if n.Content[i].ShortTag() != "!!str" {
+			return true
+		}
+	}
+	return false
 }
 
 func hasCode(problems []*Problem, codes ...Code) bool {

@@ -1,9 +1,11 @@
 package appspec
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
+	"github.com/cutover-deploy/cutover/lifecycle"
 	"gopkg.in/yaml.v3"
 )
 
@@ -137,7 +139,7 @@ func (p *parser) list(n *yaml.Node, want string) (members []*yaml.Node, ok bool)
 	case n.Kind != yaml.SequenceNode:
 		pr := p.wrongType(n, want)
 		if n.Kind == yaml.MappingNode {
-			pr.hint("put a dash before each entry")
+			pr.hint(cmp.Or(lookalike(n.Content[0].Value), "put a dash before each entry"))
 		}
 		return nil, false
 	}
@@ -147,17 +149,42 @@ func (p *parser) list(n *yaml.Node, want string) (members []*yaml.Node, ok bool)
 	return items(n), true
 }
 
-// mappings calls f for each member of a list, which must be mappings.
-func (p *parser) mappings(members []*yaml.Node, want string, f func(n *yaml.Node)) {
+// mappings calls f for each member of a list, which must be mappings. A word alone
+// is most often meant as the value of the first key.
+func (p *parser) mappings(members []*yaml.Node, known []string, want string, f func(n *yaml.Node)) {
 	for i, m := range members {
 		p.pushIndex(i)
-		if m.Kind == yaml.MappingNode {
+		switch {
+		case m.Kind != yaml.MappingNode:
+			pr := p.wrongType(m, want)
+			if m.Kind == yaml.ScalarNode && !isNull(m) && known != nil {
+				pr.hint("write it as - " + known[0] + ": " + bare(m.Value, false))
+			}
+		case !p.misplacedEntry(m, known):
 			f(m)
-		} else {
-			p.wrongType(m, want)
 		}
 		p.pop()
 	}
+}
+
+// misplacedEntry reports an entry of another section once, rather than each of its
+// keys: the line with that section's name is missing, or indented too much.
+func (p *parser) misplacedEntry(m *yaml.Node, known []string) bool {
+	where := ""
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		switch key := m.Content[i].Value; {
+		case slices.Contains(known, key):
+			return false
+		case where == "":
+			where = misplaced[key]
+		}
+	}
+	if where == "" || p.platform != lifecycle.Server {
+		return false
+	}
+	p.err(ErrIndentation, m, "this looks like "+where+", and stands in another section").
+		allowed("an entry with " + strings.Join(known, ", ")).hint("look whether a line is missing above it, and check the indentation")
+	return true
 }
 
 // scalarText reads a value that the agent turns into text, trimmed. ok is false for

@@ -151,7 +151,7 @@ func hook(event, script string) string {
 
 func TestY33_UnknownEvent(t *testing.T) {
 	for event, near := range map[string]string{"ApplicattionStop": "ApplicationStop", "Before Install": "BeforeInstall",
-		"beforeinstall": "BeforeInstall", "Validate": "", "WhenTheMoonIsFull": "", "42": ""} {
+		"beforeinstall": "BeforeInstall", "Validate": "ValidateService", "WhenTheMoonIsFull": "", "42": ""} {
 		spec, p := warned(t, hook(event, "location: a"), ErrUnknownEvent)
 		require.Equal(t, near, p.Nearest, event)
 		require.Len(t, spec.Scripts(spec.Hooks[0].Event), 1) // kept: a custom event is legal
@@ -420,4 +420,36 @@ func TestP12_PermissionsOnWindows(t *testing.T) {
 	windows := strings.Replace(head, "linux", "windows", 1)
 	refused(t, windows+"permissions:\n  - {object: 'C:\\app', mode: 644}\n", ErrNotSupportedOnOS)
 	clean(t, windows+"permissions: []\n")
+}
+
+// One mistake is reported once: what follows from it is not.
+func TestEntryOfAnotherSection(t *testing.T) {
+	text := head + "files:\n  - source: a\n    destination: /b\n  - object: /b\n    owner: web\n    mode: 755\n"
+	p := refused(t, text, ErrIndentation)
+	require.Equal(t, [2]int{6, 5}, [2]int{p.Line, p.Col})
+	require.Contains(t, p.Why, "permissions")
+	_, errs, warnings := check(t, text, Options{})
+	require.Len(t, append(errs, warnings...), 1)
+	refused(t, head+"permissions:\n  - location: a\n", ErrIndentation)
+}
+
+func TestRefusedFilesSayNothingOfPermissions(t *testing.T) {
+	for _, files := range []string{"files: {source: a, destination: /b}\n", "files: [a]\n", "files: [{source: a, destination: /c}, b]\n"} {
+		_, errs, warnings := check(t, head+files+"permissions: [{object: /b}]\n", Options{})
+		with(t, errs, ErrType)
+		require.Empty(t, warnings)
+	}
+	require.Equal(t, "write it as - source: site", refused(t, head+"files: [site]\n", ErrType).Hint)
+}
+
+func TestRefusedTimeoutIsNotAdded(t *testing.T) {
+	_, errs, warnings := check(t, head+"hooks:\n  AfterInstall:\n    - {location: a, timeout: soon}\n    - {location: b, timeout: 5}\n", Options{})
+	with(t, errs, ErrTimeout)
+	require.Empty(t, warnings)
+}
+
+func TestVariableWithoutQuotes(t *testing.T) {
+	p := refused(t, head+"files:\n  - source: {{ APP }}\n    destination: /b\n", ErrType)
+	require.Equal(t, `"{{APP}}"`, p.Found)
+	require.Contains(t, p.Hint, "template")
 }

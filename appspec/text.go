@@ -92,7 +92,12 @@ func (p *parser) lines(data []byte) bool {
 				allowed(fmt.Sprintf("at most %d bytes in a line", maxLine))
 			return false
 		}
-		if indent := len(l) - len(bytes.TrimLeft(l, " -?")); indent > maxIndent {
+		indent := len(l) - len(bytes.TrimLeft(l, " -?"))
+		if bytes.Count(l[:indent], []byte("- ")) > maxDepth {
+			p.place(p.err(ErrTooDeep, nil, "too many lists inside each other"), line, 1).allowed(fmt.Sprintf("at most %d levels", maxDepth))
+			return false
+		}
+		if indent > maxIndent {
 			p.place(p.err(ErrTooDeep, nil, fmt.Sprintf("the line is indented by %d columns", indent)), line, 1).
 				allowed(fmt.Sprintf("at most %d", maxIndent))
 			return false

@@ -1,0 +1,41 @@
+package appspec
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What beginners get wrong in YAML, with the place and the words of the answer.
+func TestMistakesInYAML(t *testing.T) {
+	for text, want := range map[string]struct {
+		line, col int
+		message   string
+	}{
+		"version 0.0\nos: linux\n":                                                {1, 8, "put a colon behind the first word"},
+		head + "files\n  - source: a\n":                                           {3, 0, "put a colon at the end of this line"},
+		head + "files:\n  -source: a\n   destination: /b\n":                       {4, 4, "put a space after the dash"},
+		head + "files:\n  - source: a: b\n":                                       {4, 14, "put quotes around"},
+		head + "files:\n  - source: \"a\n    destination: /b\nx:\n  - y: \"b\"\n": {4, 13, "a quote is not closed"},
+		head + "files:\n  - source: 'a\n    destination: /b\n":                    {4, 13, "a quote is not closed"},
+		head + "<<<<<<< HEAD\nfiles:\n=======\nhooks:\n>>>>>>> b\n":               {3, 1, "a merge conflict"},
+		head + "files:\u00a0\n  - source: a\n    destination: /b\n":               {3, 7, "looks like a space"},
+		head + "\t\nfiles: []\n":                                                  {3, 1, "a tab is used"},
+		head + "files:\n  - source: a\n    destination: /b\n  hooks: {}\n":        {6, 3, "do not indent this line"},
+		"version:0.0\nos: linux\n":                                                {1, 9, "put a space after the colon"},
+	} {
+		p := refused(t, text, ErrSyntax)
+		require.Equal(t, [2]int{want.line, want.col}, [2]int{p.Line, p.Col}, "%s\n%v", text, p)
+		require.Contains(t, p.Error(), want.message)
+	}
+	require.Contains(t, refused(t, "#!/bin/sh\nset -e\n", ErrNotMapping).Hint, "shell script")
+	require.Contains(t, refused(t, "<html><body>404: no</body></html>\n", ErrPlatform).Hint, "web page")
+}
+
+func TestCharactersThatLookLikeOthers(t *testing.T) {
+	for text, hint := range map[string]string{"\u201cfiles\u201d: []\n": "quotes", "hooks\u00a0: {}\n": "space", "\u2013 a: b\n": "dash"} {
+		_, p := warned(t, head+text, ErrUnknownField)
+		require.Contains(t, p.Hint, hint, text)
+	}
+	require.Contains(t, refused(t, head+"hooks:\n  AfterInstall:\n    \u2013 location: a\n", ErrType).Hint, "dash")
+}
