@@ -37,7 +37,8 @@ type Alias struct {
 	Provisioned int32
 	// TakeLeftover deploys although the alias has weights that an earlier deployment
 	// has left, as long as it leads to CurrentVersion. They go with the first shift;
-	// a rollback gives all calls to CurrentVersion. Zero: refused.
+	// a rollback gives all calls to CurrentVersion. The engine has to be told as well:
+	// Deployment.OnForeignChange is OverwriteForeign. Zero: refused.
 	TakeLeftover bool
 }
 

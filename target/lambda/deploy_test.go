@@ -17,6 +17,8 @@ import (
 	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/lambda"
 )
 
 // scenario is a deployment from version 1 to 2, what happens in it, and how it ends.
@@ -160,5 +162,68 @@ func planned(t testing.TB, w *world, s strategy.Shift) {
 			require.Zero(t, share, "after the way back it stays")
 		}
 		last = share
+	}
+}
+
+// G19: a deployment that was stopped in the middle is in the way of the next one, unless
+// that says twice that it takes what is left: to the target and to the engine.
+func TestG19_DeployAfterAStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w := fakeEnv(t)
+		_, err := scenarios["stop, without rollback"].play(t, e, run(t))
+		require.NoError(t, err)
+		e.hooks.fails = map[lifecycle.Event]bool{}
+		d := e.deployment(t, strategy.Lambda{Shift: strategy.Canary(10, time.Minute)})
+		d.ID = "d-next"
+		_, err = d.Run(t.Context())
+		require.Equal(t, lifecycle.ExternalChange, codeOf(err), "%v", err)
+		require.ErrorContains(t, err, "TakeLeftover")
+
+		d.Target.(*lambda.Alias).TakeLeftover, d.OnForeignChange = true, target.OverwriteForeign
+		res, err := d.Run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, strategy.DeploymentSucceeded, res.Status, "%v", res.Err())
+		require.InDeltaMapValues(t, map[string]float64{"2": 1}, w.shares(), 1e-9)
+	})
+}
+
+// G3: somebody else changes the weights while a canary is held. The deployment waits and
+// says why, and goes on when they are back.
+func TestG3_ForeignChangeHoldsADeployment(t *testing.T) {
+	for name, tc := range map[string]struct {
+		resolve func(*world, *cutover.Deployment)
+		status  strategy.Verdict
+		version string
+	}{
+		"it is put back":    {func(w *world, _ *cutover.Deployment) { w.Point("checkout", "live", "1", map[string]float64{"2": 0.1}) }, strategy.DeploymentSucceeded, "2"},
+		"somebody says yes": {func(_ *world, d *cutover.Deployment) { _ = d.Continue(context.Background(), "that was me") }, strategy.DeploymentSucceeded, "2"},
+		"somebody stops it": {func(_ *world, d *cutover.Deployment) {
+			_ = d.Stop(context.Background(), cutover.StopOptions{Rollback: true})
+		}, strategy.DeploymentStopped, "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e, w := fakeEnv(t)
+				d := e.deployment(t, strategy.Lambda{Shift: strategy.Canary(10, 5*time.Minute)})
+				var why []string
+				d.Observe = func(r lifecycle.Record) {
+					if r.Kind == lifecycle.Noted {
+						why = append(why, string(r.Data))
+					}
+				}
+				time.AfterFunc(time.Minute, func() { w.Point("checkout", "live", "1", map[string]float64{"2": 0.5}) })
+				time.AfterFunc(time.Hour, func() { tc.resolve(w, d) })
+				began := time.Now()
+				res, err := d.Run(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, tc.status, res.Status, "%v", res.Err())
+				require.GreaterOrEqual(t, time.Since(began), time.Hour)
+				require.NotEmpty(t, why)
+				require.Contains(t, why[0], "expected 10 % to version 2, found 50 % to version 1, 50 % to version 2")
+				version, weights := e.readBack(t)
+				require.Equal(t, tc.version, version)
+				require.Empty(t, weights)
+			})
+		})
 	}
 }
