@@ -154,7 +154,6 @@ func (p *parser) top(text []byte, n *yaml.Node) *yaml.Node {
 }
 
 func (p *parser) secondDocument(text []byte, second *yaml.Node, err error) {
-	p.cut = true
 	const why = "text follows after the end of the first document, and would not count"
 	const hint = "keep one document in the file and check the indentation of its first lines"
 	// An end marker without anything behind it loses nothing.
@@ -162,6 +161,7 @@ func (p *parser) secondDocument(text []byte, second *yaml.Node, err error) {
 		p.warn(ErrMultipleDocuments, second, "an empty second document follows").hint("remove the last ---")
 		return
 	}
+	p.cut = true
 	pr := p.err(ErrMultipleDocuments, second, why).hint(hint)
 	if fault := p.faultOfJSON(text); fault != nil {
 		p.place(pr, fault.line, fault.col).hint("keep one object in the file, and look for a bracket too many")
