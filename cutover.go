@@ -132,7 +132,7 @@ type StopOptions struct {
 // for how things stand. It fails where Run would refuse to start.
 func (d *Deployment) Plan(ctx context.Context) (strategy.Plan, error) {
 	var plan strategy.Plan
-	look := func(r *runner) error {
+	look := func(ctx context.Context, r *runner) error {
 		return guard("planning", func() (err error) {
 			plan, _, err = r.prepare(ctx)
 			return err
@@ -147,7 +147,7 @@ func (d *Deployment) Plan(ctx context.Context) (strategy.Plan, error) {
 	}
 	r := &runner{d: d, read: j.Reader(d.Group)}
 	defer r.close() // no journal is open: nothing can fail
-	return plan, look(r)
+	return plan, look(ctx, r)
 }
 
 // Run deploys the revision and returns when the deployment has ended, the rollback
@@ -158,12 +158,14 @@ func (d *Deployment) Plan(ctx context.Context) (strategy.Plan, error) {
 //     and the error wraps context.Cause(ctx). Resume goes on from there.
 //   - a record that cannot be written ends the run at once, since nothing may be
 //     done that is not written (code JournalFailed).
+//   - the lock of a journal that can lose it was lost (journal.ErrLost): the same as
+//     cancelling ctx, at once.
 //   - ErrUnfinished, ErrExists, journal.ErrLocked: another deployment is in the way.
 //   - a [*lifecycle.Error] with code AppSpecInvalid, NoUnits, HealthConstraintsInvalid
 //     or another: the deployment was refused before anything was touched.
 func (d *Deployment) Run(ctx context.Context) (*Result, error) {
 	var res *Result
-	err := d.locked(ctx, func(r *runner) error {
+	err := d.locked(ctx, func(ctx context.Context, r *runner) error {
 		var plan strategy.Plan
 		var notes []lifecycle.Note
 		if err := guard("planning", func() (err error) {
@@ -195,7 +197,7 @@ func (d *Deployment) Run(ctx context.Context) (*Result, error) {
 // what they recorded.
 func (d *Deployment) Resume(ctx context.Context, id string) (*Result, error) {
 	var res *Result
-	err := d.locked(ctx, func(r *runner) error {
+	err := d.locked(ctx, func(ctx context.Context, r *runner) error {
 		st, err := r.unfinished(ctx, id)
 		if err != nil {
 			return err
@@ -258,8 +260,9 @@ func (d *Deployment) command(ctx context.Context, c command) error {
 	}
 }
 
-// locked runs f with the group's journal open, and with commands connected.
-func (d *Deployment) locked(ctx context.Context, f func(*runner) error) (err error) {
+// locked runs f with the group's journal open, and with commands connected. The
+// context that f gets ends when the lock of the journal is lost.
+func (d *Deployment) locked(ctx context.Context, f func(context.Context, *runner) error) (err error) {
 	if err := d.valid(); err != nil {
 		return err
 	}
@@ -275,7 +278,31 @@ func (d *Deployment) locked(ctx context.Context, f func(*runner) error) (err err
 	}
 	r.read = r.log
 	defer func() { err = errors.Join(err, r.close()) }()
-	return f(r)
+	held, release := whileHeld(ctx, r.log)
+	defer release()
+	return f(held, r)
+}
+
+// whileHeld returns a context that ends with the log's lock: without it nothing may be
+// done, not even wait. Release ends it too.
+func whileHeld(ctx context.Context, log journal.Log) (held context.Context, release func()) {
+	leased, ok := log.(journal.Leased)
+	if !ok {
+		return ctx, func() {}
+	}
+	held, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-leased.Lost():
+			cancel(journal.ErrLost)
+		case <-held.Done():
+		}
+	})
+	return held, func() {
+		cancel(nil)
+		watch.Wait()
+	}
 }
 
 func (d *Deployment) valid() error {

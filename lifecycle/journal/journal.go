@@ -17,6 +17,9 @@ var (
 	ErrConflict = errors.New("journal: sequence number is not the next one")
 	// ErrLocked: another controller has the group open.
 	ErrLocked = errors.New("journal: another controller has this deployment group open")
+	// ErrLost: the lock was lost while the log was open, and another controller may
+	// have the group by now. Nothing was written; stop acting. See [Leased].
+	ErrLost = errors.New("journal: the lock of the deployment group was lost")
 	// ErrCorrupt: a journal is damaged elsewhere than at its end. Nothing was done;
 	// see the error's text, or [CorruptError], for file, line and offset.
 	ErrCorrupt = errors.New("journal: damaged")
@@ -35,7 +38,8 @@ var (
 // Journal keeps the records of deployment groups.
 type Journal interface {
 	// Open makes the caller the only controller of the group until it closes the
-	// log. It fails with ErrLocked, at once, while somebody else is.
+	// log. It fails with ErrLocked while somebody else is: at once, or as soon as it
+	// can be told whether he lives.
 	Open(ctx context.Context, group string) (Log, error)
 }
 
@@ -74,6 +78,14 @@ type Log interface {
 type Readable interface {
 	// Reader reads group; it holds no lock and needs no closing.
 	Reader(group string) Reader
+}
+
+// Leased is what a [Log] also is when its lock can be lost while it is open: to a
+// network that is cut, or to somebody who unlocks the group by force. The engine
+// abandons the run when that happens, also while it waits in a hold.
+type Leased interface {
+	// Lost is closed when the lock is lost. Append fails with ErrLost from then on.
+	Lost() <-chan struct{}
 }
 
 // CorruptError says where a journal is damaged. It matches [ErrCorrupt].

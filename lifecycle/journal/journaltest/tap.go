@@ -50,3 +50,11 @@ func (l tapped) Append(ctx context.Context, records ...lifecycle.Record) error {
 	}
 	return nil
 }
+
+// Lost implements [journal.Leased] if the log does.
+func (l tapped) Lost() <-chan struct{} {
+	if leased, ok := l.Log.(journal.Leased); ok {
+		return leased.Lost()
+	}
+	return nil // never
+}
