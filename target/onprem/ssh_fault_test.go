@@ -368,6 +368,19 @@ func TestProgramsForOtherPlatforms(t *testing.T) {
 	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
 }
 
+func TestC14_HostThatHangsWhenTheAgentIsStartedIsGivenUp(t *testing.T) {
+	s := sshtest.New(t)
+	s.Path = t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(s.Path, "uname"), []byte("#!/bin/sh\nexec sleep 20\n"), 0o755))
+	a := access(t, s)
+	a.Dial, a.Patience = 300*time.Millisecond, time.Millisecond
+	_, hosts := over(t, s, a, 1)
+	e := start(t, hosts[0], job(t, t.TempDir(), "one"))
+	require.NotNil(t, e)
+	require.Equal(t, lifecycle.UnitLost, e.Code)
+	require.Contains(t, e.Message, "silent for 300ms")
+}
+
 func TestSudoThatRefusesSaysSo(t *testing.T) {
 	s := sshtest.New(t)
 	s.Path = t.TempDir()
