@@ -298,9 +298,8 @@ func TestHostIsReachedThroughJumpHosts(t *testing.T) {
 }
 
 func TestHostWithACertificate(t *testing.T) {
-	s, other := sshtest.New(t), sshtest.New(t)
 	ca := sshtest.NewKey(t, t.TempDir(), "ca")
-	s.Certify(t, ca, "127.0.0.1")
+	s, other := sshtest.NewCertified(t, ca, "127.0.0.1"), sshtest.New(t)
 	a := access(t, s)
 	a.KnownHosts, a.HostCAs = nil, []ssh.PublicKey{ca.Signer.PublicKey()}
 	_, hosts := over(t, s, a, 1)
