@@ -49,11 +49,11 @@ type Bundle struct {
 
 	// Content, if not nil, supplies the content of a regular file instead of Dir. Copy
 	// calls it from several goroutines and compares what it reads with the manifest.
-	Content func(e Entry) (io.ReadCloser, error)
+	Content func(e Entry) (io.ReadCloser, error) `json:"-"`
 
 	// Presign, if not nil, makes an address at which a machine without credentials can
 	// get the archive itself for a while. A source that can do so sets it.
-	Presign func(ctx context.Context) (Download, error)
+	Presign func(ctx context.Context) (Download, error) `json:"-"`
 }
 
 // Revision is the identity of the opened bundle of a source, for the records.

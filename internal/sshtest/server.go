@@ -55,18 +55,6 @@ func LockKey(tb testing.TB, k Key, file, phrase string) {
 	check(tb, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
 }
 
-// Certify makes the server show a certificate.
-func (s *Server) Certify(tb testing.TB, ca Key, names ...string) {
-	tb.Helper()
-	cert := &ssh.Certificate{
-		Key: s.Host.Signer.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: names, ValidBefore: ssh.CertTimeInfinity,
-	}
-	check(tb, cert.SignCert(rand.Reader, ca.Signer))
-	signer, err := ssh.NewCertSigner(cert, s.Host.Signer)
-	check(tb, err)
-	s.config.AddHostKey(signer)
-}
-
 // KnownHosts writes a file that says that the hosts have the key.
 func KnownHosts(tb testing.TB, key ssh.PublicKey, addresses ...string) string {
 	tb.Helper()
@@ -109,6 +97,25 @@ type Server struct {
 // New starts a server that the end of the test stops.
 func New(tb testing.TB) *Server {
 	tb.Helper()
+	return newServer(tb, func(*Server) {})
+}
+
+// NewCertified starts one that shows a certificate for the names.
+func NewCertified(tb testing.TB, ca Key, names ...string) *Server {
+	tb.Helper()
+	return newServer(tb, func(s *Server) {
+		cert := &ssh.Certificate{
+			Key: s.Host.Signer.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: names, ValidBefore: ssh.CertTimeInfinity,
+		}
+		check(tb, cert.SignCert(rand.Reader, ca.Signer))
+		signer, err := ssh.NewCertSigner(cert, s.Host.Signer)
+		check(tb, err)
+		s.config.AddHostKey(signer)
+	})
+}
+
+func newServer(tb testing.TB, with func(*Server)) *Server {
+	tb.Helper()
 	dir := tb.TempDir()
 	s := &Server{Host: NewKey(tb, dir, "host"), User: NewKey(tb, dir, "user"), conns: map[net.Conn]bool{}}
 	s.config = &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
@@ -118,6 +125,7 @@ func New(tb testing.TB) *Server {
 		return nil, errors.New("not this key")
 	}}
 	s.config.AddHostKey(s.Host.Signer)
+	with(s)
 	s.Listen(tb, "127.0.0.1:0")
 	tb.Cleanup(s.Close)
 	return s

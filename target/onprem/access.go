@@ -47,7 +47,8 @@ type Access struct {
 
 	// Parallel is how many hosts are connected to at once. Zero: 16.
 	Parallel int
-	// Dial bounds one try to connect and log in. Zero: 20 s.
+	// Dial bounds one try to connect and log in, and the silence of a host while its
+	// agent is started. Zero: 20 s.
 	Dial time.Duration
 	// KeepAlive is the time between two questions whether a host is still there. A
 	// connection that leaves three of them unanswered is given up. Zero: 15 s.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -56,16 +58,42 @@ type session struct {
 	in  io.WriteCloser
 	out *bufio.Reader
 	err *tail
+
+	limit   time.Duration // of silence, until the agent has introduced itself
+	silence *time.Timer
+	ready   atomic.Bool // silence is no matter any more
+	silent  atomic.Bool // the session was ended for it
 }
 
-func (s *session) Read(p []byte) (int, error)  { return s.out.Read(p) }
-func (s *session) Write(p []byte) (int, error) { return s.in.Write(p) }
+// progress begins the time of silence anew.
+func (s *session) progress(n int) {
+	if n > 0 && !s.ready.Load() {
+		s.silence.Reset(s.limit)
+	}
+}
+
+// giveUp ends a session that has been silent for too long.
+func (s *session) giveUp() {
+	if !s.ready.Load() {
+		s.silent.Store(true)
+		_ = s.Close()
+	}
+}
+
+func (s *session) Read(p []byte) (int, error) {
+	n, err := s.out.Read(p)
+	s.progress(n)
+	return n, err
+}
+
+func (s *session) Write(p []byte) (int, error) {
+	n, err := s.in.Write(p)
+	s.progress(n)
+	return n, err
+}
 
 // Close ends the session. What the agent is doing goes on.
-func (s *session) Close() error {
-	_ = s.in.Close()
-	return s.Session.Close()
-}
+func (s *session) Close() error { return s.Session.Close() }
 
 // startAgent starts the agent on a host that is logged in to, and shakes hands.
 func (h *SSH) startAgent(ctx context.Context, c *ssh.Client) (*agent.Client, error) {
@@ -76,12 +104,13 @@ func (h *SSH) startAgent(ctx context.Context, c *ssh.Client) (*agent.Client, err
 	if p == nil {
 		p = &program{digest: "none"}
 	}
-	s, err := openSession(c)
+	s, err := openSession(c, h.Access.dial())
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
+	defer s.silence.Stop()
 	if err = s.Start(h.command(p)); err == nil {
 		p, err = h.await(s, p)
 	}
@@ -96,15 +125,17 @@ func (h *SSH) startAgent(ctx context.Context, c *ssh.Client) (*agent.Client, err
 	if err != nil {
 		return nil, s.said(err)
 	}
+	s.ready.Store(true)
 	return client, nil
 }
 
-func openSession(c *ssh.Client) (*session, error) {
+func openSession(c *ssh.Client, limit time.Duration) (*session, error) {
 	raw, err := c.NewSession()
 	if err != nil {
 		return nil, fmt.Errorf("no session is granted: %w", err)
 	}
-	s := &session{Session: raw, err: &tail{}}
+	s := &session{Session: raw, err: &tail{}, limit: limit}
+	s.silence = time.AfterFunc(limit, s.giveUp)
 	raw.Stderr = s.err
 	out, err := raw.StdoutPipe()
 	if err == nil {
@@ -129,6 +160,7 @@ func (h *SSH) await(s *session, p *program) (*program, error) {
 		if err != nil {
 			return nil, s.said(err)
 		}
+		s.progress(len(line))
 		noise += len(line)
 		switch word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); {
 		case word == "cutover-need":
@@ -139,7 +171,7 @@ func (h *SSH) await(s *session, p *program) (*program, error) {
 				return nil, s.said(err)
 			}
 		case word == "cutover-send":
-			if err := p.send(s.in); err != nil {
+			if err := p.send(s); err != nil {
 				return nil, s.said(err)
 			}
 		case agent.IsBanner(line):
@@ -164,6 +196,9 @@ func (p *program) send(w io.Writer) error {
 
 // said adds what the host has printed as error, and how the session ended.
 func (s *session) said(err error) error {
+	if s.silent.Load() {
+		return fmt.Errorf("the host was silent for %v when the agent was started", s.limit)
+	}
 	_ = s.in.Close()
 	if end := s.Wait(); end != nil && errors.Is(err, io.EOF) {
 		err = end

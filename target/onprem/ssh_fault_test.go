@@ -298,9 +298,8 @@ func TestHostIsReachedThroughJumpHosts(t *testing.T) {
 }
 
 func TestHostWithACertificate(t *testing.T) {
-	s, other := sshtest.New(t), sshtest.New(t)
 	ca := sshtest.NewKey(t, t.TempDir(), "ca")
-	s.Certify(t, ca, "127.0.0.1")
+	s, other := sshtest.NewCertified(t, ca, "127.0.0.1"), sshtest.New(t)
 	a := access(t, s)
 	a.KnownHosts, a.HostCAs = nil, []ssh.PublicKey{ca.Signer.PublicKey()}
 	_, hosts := over(t, s, a, 1)
@@ -366,6 +365,19 @@ func TestProgramsForOtherPlatforms(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(self, filepath.Join(a.Executables, platform())))
 	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
+}
+
+func TestC14_HostThatHangsWhenTheAgentIsStartedIsGivenUp(t *testing.T) {
+	s := sshtest.New(t)
+	s.Path = t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(s.Path, "uname"), []byte("#!/bin/sh\nexec sleep 20\n"), 0o755))
+	a := access(t, s)
+	a.Dial, a.Patience = 300*time.Millisecond, time.Millisecond
+	_, hosts := over(t, s, a, 1)
+	e := start(t, hosts[0], job(t, t.TempDir(), "one"))
+	require.NotNil(t, e)
+	require.Equal(t, lifecycle.UnitLost, e.Code)
+	require.Contains(t, e.Message, "silent for 300ms")
 }
 
 func TestSudoThatRefusesSaysSo(t *testing.T) {

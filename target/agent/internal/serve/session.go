@@ -33,7 +33,6 @@ type request struct {
 	doer   Doer
 	ctx    context.Context // ends when the controller is gone or has lost interest
 	cancel context.CancelCauseFunc
-	asking sync.Mutex // one stream at a time
 	data   chan piece
 }
 
