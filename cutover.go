@@ -194,7 +194,9 @@ func (d *Deployment) Run(ctx context.Context) (*Result, error) {
 // An empty id means the group's unfinished one, its rollback included; with none,
 // the error is ErrNothingToResume. A deployment that has ended is not touched: its
 // result is returned. Units may have finished steps meanwhile; they answer with
-// what they recorded.
+// what they recorded. A revision that cannot be had for now, for credentials or the
+// network, is an error with code RevisionUnavailable, and Resume may be called again;
+// one that is gone is noted, and units that have retained it go on.
 func (d *Deployment) Resume(ctx context.Context, id string) (*Result, error) {
 	var res *Result
 	err := d.locked(ctx, func(ctx context.Context, r *runner) error {

@@ -54,7 +54,8 @@ func (r *runner) unfinished(ctx context.Context, id string) (*strategy.State, er
 
 // reopen makes the revision of a recorded deployment available again. What the
 // units retain is enough where its source is gone; content that has changed is
-// never used.
+// never used. A source that may answer later is waited for by whoever resumes, but
+// for a rollback: there what units retain goes back now.
 func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 	plan := st.Plan()
 	if len(r.d.Watch.Alarms) > 0 && r.latch == nil && plan.RollbackOf == "" {
@@ -66,12 +67,14 @@ func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 	if plan.Revision.Digest == "" {
 		return nil // traffic goes back to what nobody here has deployed
 	}
-	bundle, why := r.recorded(ctx, plan)
+	bundle, err := r.recorded(ctx, plan)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case bundle == nil:
-		return r.noteSource(ctx, st, why)
+	case err != nil && plan.RollbackOf == "" && mendable(err):
+		return fmt.Errorf("the revision cannot be had now; mend that and resume again, or give it as Revision: %w", err)
+	case err != nil:
+		return r.noteSource(ctx, st, err.Failure.Message)
 	}
 	r.job.Bundle = bundle
 	return nil

@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -22,27 +23,50 @@ func (r *runner) source(l revision.Location) (revision.Source, error) {
 
 // recorded opens the revision of a recorded deployment, wherever exactly that content
 // can be had; nil, and why, if nowhere.
-func (r *runner) recorded(ctx context.Context, plan strategy.Plan) (*revision.Bundle, string) {
-	var why []string
+func (r *runner) recorded(ctx context.Context, plan strategy.Plan) (*revision.Bundle, *lifecycle.Error) {
+	var why []error
 	sources, err := r.candidates(plan)
 	if err != nil {
-		why = append(why, err.Error())
+		why = append(why, err)
 	}
 	for _, src := range sources {
 		bundle, err := r.open(ctx, src)
 		switch {
 		case err != nil:
-			why = append(why, err.Error())
+			why = append(why, err)
 		case bundle.Manifest.Digest() != plan.Revision.Digest:
-			why = append(why, "its content has changed since the deployment was planned")
+			why = append(why, errChanged)
 		default:
-			return bundle, ""
+			return bundle, nil
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, strings.Join(why, "; ")
+	return nil, &lifecycle.Error{Step: lifecycle.Step{Deployment: plan.Deployment}, Err: errors.Join(why...),
+		Failure: lifecycle.Failure{Code: lifecycle.RevisionUnavailable, Message: inOneLine(why)}}
+}
+
+var errChanged = errors.New("its content has changed since the deployment was planned")
+
+func inOneLine(errs []error) string {
+	texts := make([]string, len(errs))
+	for i, err := range errs {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// mendable reports whether a revision that cannot be had may be had later, or by
+// somebody with other credentials. It looks at each of the reasons.
+func mendable(err error) bool {
+	codes := []revision.Code{revision.Denied, revision.Unreachable, revision.Stalled, revision.WrongRegion, revision.UnknownKind}
+	for _, c := range codes {
+		if errors.Is(err, &revision.Error{Code: c}) {
+			return true
+		}
+	}
+	return false
 }
 
 // candidates are where the revision may be, the likeliest first. A record may say more

@@ -52,6 +52,9 @@ func (s shelf) Open(ctx context.Context, work string) (*revision.Bundle, error) 
 			return nil, err
 		}
 	}
+	if (*s.content)[0] == "locked" {
+		return nil, &revision.Error{Code: revision.Denied, Path: "shelf", Err: errors.New("the credentials have expired")}
+	}
 	if n >= len(*s.content) || (*s.content)[n] == "" {
 		return nil, errors.New("that version is gone")
 	}
@@ -171,6 +174,47 @@ func TestResume_TakesTheGivenRevisionIfItIsTheSame(t *testing.T) {
 			}
 		})
 	}
+}
+
+// I7: what credentials or the network refuse for now fails no host. A rollback goes on
+// with what the hosts have.
+func TestI7_ResumeWaitsForCredentialsAndRollbacksDoNot(t *testing.T) {
+	s := newShelf("one")
+	d, u := shelved(t, s)
+	abandoned(t, d, u)
+	for name, again := range map[string]func() (*Result, error){
+		"refused": func() (*Result, error) {
+			(*s.content)[0] = "locked"
+			return d.Resume(t.Context(), "")
+		},
+		"no opener": func() (*Result, error) {
+			d.Revision = nil
+			defer func() { d.Revision = s }()
+			return d.Resume(t.Context(), "")
+		},
+	} {
+		done := len(u.Done())
+		res, err := again()
+		require.Nil(t, res, name)
+		e, ok := errors.AsType[*lifecycle.Error](err)
+		require.True(t, ok, name)
+		require.Equal(t, lifecycle.RevisionUnavailable, e.Code)
+		require.ErrorContains(t, err, "the revision cannot be had now; mend that and resume again, or give it as Revision: d-1: ")
+		require.Len(t, u.Done(), done, "nothing was done")
+	}
+	(*s.content)[0] = "one"
+	res, err := d.Resume(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, strategy.DeploymentSucceeded, res.Status)
+
+	d.ID, d.Revision, d.Sources = "d-bad", rev(t, "bad"), []revision.Opener{s}
+	(*s.content)[0] = "locked"
+	notes := unavailable(d)
+	res = run(t, d)
+	require.NotNil(t, res.Rollback)
+	require.Equal(t, strategy.DeploymentSucceeded, res.Rollback.Status, "the fake has retained it")
+	require.Len(t, *notes, 1)
+	require.Contains(t, (*notes)[0], "the credentials have expired")
 }
 
 // A rollback opens the version that was good, not the newest, and with whoever can.

@@ -8,7 +8,17 @@
 // on the way, so that what arrives is what was pinned. [Manifest.Verify] does
 // the same for a copy made earlier.
 //
-// A [Location] is what records keep of a source; [FromLocation] opens it again.
+// An AppSpec alone is a revision, too, as a file or as text ([Inline]): deployments to
+// ECS and Lambda need no more. Packages s3 and github have revisions that are
+// elsewhere; a source of your own brings an [Artifact] to the machine and opens that.
+//
+// A [Location] is what records keep of a source. [FromLocation] opens it again, with
+// the help of an [Opener] where that takes a client, credentials or limits: a location
+// holds none of these.
+//
+// A [Verifier] decides whether an archive may be used, before any of it is looked at.
+// [Ed25519] is one, for detached signatures made by [Sign]; where one is required,
+// nothing to verify is a failure.
 //
 // # Guarantees
 //

@@ -66,6 +66,13 @@ func (e *Error) Error() string {
 	return s + ": " + e.Err.Error()
 }
 
+// Is reports whether target is an [*Error] with the same code and nothing else, so
+// that errors.Is(err, &revision.Error{Code: revision.Denied}) finds one among many.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && t.Path == "" && t.Member == "" && t.Err == nil
+}
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 

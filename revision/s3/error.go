@@ -79,15 +79,18 @@ func (o Object) explain(ctx context.Context, err error) error {
 
 // answer looks up what an answer means.
 func answer(api smithy.APIError, err error) meaning {
-	if m, ok := codes[api.ErrorCode()]; ok {
-		return m
+	resp, isHTTP := errors.AsType[*awshttp.ResponseError](err)
+	m, ok := codes[api.ErrorCode()]
+	if !ok && isHTTP {
+		m, ok = statuses[resp.HTTPStatusCode()]
 	}
-	if resp, ok := errors.AsType[*awshttp.ResponseError](err); ok {
-		if m, ok := statuses[resp.HTTPStatusCode()]; ok {
-			return m
-		}
+	switch {
+	case !ok:
+		return meaning{code: revision.Unreachable, says: "S3 has trouble"}
+	case m.code == revision.WrongRegion && isHTTP && resp.Response.Header.Get("x-amz-bucket-region") != "":
+		m.says = fmt.Sprintf("the bucket is in %.32q; set Region", resp.Response.Header.Get("x-amz-bucket-region"))
 	}
-	return meaning{code: revision.Unreachable, says: "S3 has trouble"}
+	return m
 }
 
 // hidden keeps a cause for errors.Is without its text, which may hold addresses.

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -16,7 +17,6 @@ import (
 // getter gets one object, in as many parts as it takes.
 type getter struct {
 	o       Object
-	key     string
 	version string // as given; then the one that came
 	etag    string // as given; then the one that came
 	region  string // that the client asks in
@@ -25,7 +25,7 @@ type getter struct {
 // ask implements fetch.Source. Only a version names one content for ever: an ETag may
 // be that of another content, too.
 func (g *getter) ask(ctx context.Context, offset int64, version string) (fetch.Part, error) {
-	in := g.o.input(g.key)
+	in := g.o.input()
 	in.VersionId = text(g.version)
 	if version != "" {
 		in.VersionId = text(version)
@@ -47,17 +47,8 @@ func (g *getter) ask(ctx context.Context, offset int64, version string) (fetch.P
 		return fetch.Part{}, g.o.refuse(revision.Unreachable, "%w", err)
 	}
 	id := known(aws.ToString(out.VersionId))
-	g.version, g.etag = g.pinned(id), unquote(aws.ToString(out.ETag))
+	g.version, g.etag = cmp.Or(id, g.o.Version), unquote(aws.ToString(out.ETag))
 	return fetch.Part{Body: out.Body, Offset: from, Size: size, ID: id}, nil
-}
-
-// pinned is the version to record. Before anything has come, the newest is asked for
-// again: a transfer that has to begin anew may get another version, and all of it.
-func (g *getter) pinned(version string) string {
-	if version == "" {
-		return g.o.Version
-	}
-	return version
 }
 
 // known is a version that stays what it is. "null" is what an object has that came
@@ -69,9 +60,9 @@ func known(version string) string {
 	return version
 }
 
-// input is a request for an object of the bucket.
-func (o Object) input(key string) *awss3.GetObjectInput {
-	return &awss3.GetObjectInput{Bucket: &o.Bucket, Key: &key, ExpectedBucketOwner: text(o.Owner)}
+// input is a request for the object.
+func (o Object) input() *awss3.GetObjectInput {
+	return &awss3.GetObjectInput{Bucket: &o.Bucket, Key: &o.Key, ExpectedBucketOwner: text(o.Owner)}
 }
 
 // options are for every call. Content is compared by its SHA-256; the checksums of the

@@ -120,7 +120,7 @@ func (o Object) valid() error {
 
 // download brings the object to a file, and its signature if somebody wants it.
 func (o Object) download(ctx context.Context, path string) (revision.Artifact, error) {
-	get := &getter{o: o, key: o.Key, version: o.Version, etag: unquote(o.ETag)}
+	get := &getter{o: o, version: o.Version, etag: unquote(o.ETag)}
 	got, err := fetch.ToFile(ctx, path, o.Transfer, get.ask)
 	if err != nil {
 		return revision.Artifact{}, err
@@ -139,7 +139,8 @@ func (o Object) download(ctx context.Context, path string) (revision.Artifact, e
 // signature reads the detached signature; nil: there is none. It is the newest one, so
 // that a revision can be signed again.
 func (o Object) signature(ctx context.Context) ([]byte, error) {
-	get := &getter{o: o, key: cmp.Or(o.Signature, o.Key+".sig")}
+	o.Key, o.Version, o.ETag = cmp.Or(o.Signature, o.Key+".sig"), "", ""
+	get := &getter{o: o}
 	b, err := fetch.ToMemory(ctx, maxSignature, o.Transfer, get.ask)
 	if err != nil && codeOf(err) == revision.NotFound {
 		return nil, nil
@@ -156,7 +157,7 @@ func (o Object) presign(a revision.Artifact) func(context.Context) (revision.Dow
 	client := awss3.NewPresignClient(o.Client.(*awss3.Client)) // valid has seen to it
 	o.Version = a.Location.Params["version"]
 	return func(ctx context.Context) (revision.Download, error) {
-		in := o.input(o.Key)
+		in := o.input()
 		in.VersionId = text(o.Version)
 		req, err := client.PresignGetObject(ctx, in, awss3.WithPresignExpires(o.HandOver), awss3.WithPresignClientFromClientOptions(o.options))
 		if err != nil {

@@ -321,6 +321,16 @@ func TestF5_AVerifierDecidesBeforeAnythingIsUnpacked(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "one", page(t, open(t, again)), "the signature of a recorded location is beside it")
 
+	s.fault = func(_ int, w http.ResponseWriter, r *http.Request, _ object) bool {
+		if strings.HasSuffix(r.URL.Path, ".sig") {
+			refuse(w, 403, "AccessDenied")
+			return true
+		}
+		return false
+	}
+	src.Signature = ""
+	require.Contains(t, refused(t, revision.Denied, src), "s3:GetObject on arn:aws:s3:::b/app.zip.sig")
+	s.fault = nil
 	s.put("b/app.zip.sig", bytes.Repeat([]byte("x"), 1<<20))
 	src.Signature = ""
 	refused(t, revision.TooLarge, src)
@@ -350,20 +360,24 @@ func TestF10_ErrorsSayWhatIsWhere(t *testing.T) {
 		code   revision.Code
 		text   string
 	}{
-		"AccessDenied":       {403, revision.Denied, "s3:GetObjectVersion on arn:aws:s3:::b/app.zip in eu-central-1 with the credentials of test that end in 1234: is not allowed"},
-		"ExpiredToken":       {400, revision.Denied, "the credentials have expired; get new ones and resume"},
-		"PermanentRedirect":  {301, revision.WrongRegion, "in eu-central-1 with the credentials of test that end in 1234: the bucket is in another region; set Region"},
-		"Nonsense":           {403, revision.Denied, "is not allowed (Nonsense"},
-		"InvalidObjectState": {403, revision.NotReadable, "restore it first"},
-		"SlowDown":           {503, revision.Unreachable, "S3 has trouble (SlowDown"},
+		"AccessDenied":                 {403, revision.Denied, "s3:GetObjectVersion on arn:aws:s3:::b/app.zip in eu-central-1 with the credentials of test that end in 1234: is not allowed"},
+		"ExpiredToken":                 {400, revision.Denied, "the credentials have expired; get new ones and resume"},
+		"PermanentRedirect":            {301, revision.WrongRegion, "in eu-central-1 with the credentials of test that end in 1234: the bucket is in another region; set Region"},
+		"AuthorizationHeaderMalformed": {400, revision.WrongRegion, `the bucket is in "us-west-2"; set Region`},
+		"Nonsense":                     {403, revision.Denied, "is not allowed (Nonsense"},
+		"InvalidObjectState":           {403, revision.NotReadable, "restore it first"},
+		"SlowDown":                     {503, revision.Unreachable, "S3 has trouble (SlowDown"},
 	} {
 		s.fault = func(_ int, w http.ResponseWriter, _ *http.Request, _ object) bool {
+			if code == "AuthorizationHeaderMalformed" {
+				w.Header().Set("x-amz-bucket-region", "us-west-2")
+			}
 			refuse(w, want.status, code)
 			return true
 		}
 		require.Contains(t, refused(t, want.code, at("b", "app.zip", "v1")), want.text)
 	}
-	require.Len(t, s.requests(), asked+5+2, "only trouble is tried again")
+	require.Len(t, s.requests(), asked+6+2, "only trouble is tried again")
 }
 
 func TestI13_NobodyIsThere(t *testing.T) {
