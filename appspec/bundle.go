@@ -119,7 +119,10 @@ func (c *bundle) near(name string) string {
 	if n := nearest(path.Base(name), entries(c.fsys, dir)); n != "" && path.Join(dir, n) != name {
 		return path.Join(dir, n)
 	}
-	return nearest(name, entries(c.fsys, "."))
+	if n := nearest(name, entries(c.fsys, ".")); n != name {
+		return n
+	}
+	return ""
 }
 
 // folded finds a path in other letters, as Windows does; empty: there is none.
