@@ -1,12 +1,11 @@
 package appspec
 
 import (
-	"bytes"
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -31,6 +30,7 @@ var bundleRules = map[Code]struct {
 	ErrObjectNotManaged:     {Warning, "the entry is silently without effect"},
 	ErrScriptEmpty:          {Warning, "the agent runs it and counts it as success, but nobody wants it"},
 	ErrScriptNoShebang:      {Warning, "the agent falls back to the system's shell"},
+	ErrScriptLineEnds:       {Warning, "a shell takes a carriage return for a part of the word before it"},
 }
 
 // CheckBundle checks the AppSpec against the files of its revision, before any
@@ -82,10 +82,11 @@ func (c *bundle) add(code Code, pos Pos, where, why string) *Problem {
 
 // inside converts a path of the AppSpec to one of fsys.
 func (c *bundle) inside(text string) string {
-	if c.spec.OS == osWindows {
-		text = strings.ReplaceAll(text, `\`, "/")
+	name := path.Clean(strings.TrimLeft(path.Clean("/"+c.slashed(text)), "/"))
+	if c.spec.OS != osWindows || exists(c.fsys, name) {
+		return name
 	}
-	return path.Clean(strings.TrimLeft(path.Clean("/"+text), "/"))
+	return cmp.Or(c.folded(name), name) // there, letters have no case
 }
 
 func (c *bundle) source(i int, f File) {
@@ -108,15 +109,34 @@ func (c *bundle) source(i int, f File) {
 	}
 }
 
-// near looks for a name like that of a missing file, beside it or anywhere at
-// the top.
+// near looks for a name like that of a missing file: the same in other letters,
+// or one beside it, or anywhere at the top.
 func (c *bundle) near(name string) string {
+	if same := c.folded(name); same != "" && same != name {
+		return same
+	}
 	dir := path.Dir(name)
-	names := entries(c.fsys, dir)
-	if n := nearest(path.Base(name), names); n != "" {
+	if n := nearest(path.Base(name), entries(c.fsys, dir)); n != "" && path.Join(dir, n) != name {
 		return path.Join(dir, n)
 	}
-	return nearest(name, entries(c.fsys, "."))
+	if n := nearest(name, entries(c.fsys, ".")); n != name {
+		return n
+	}
+	return ""
+}
+
+// folded finds a path in other letters, as Windows does; empty: there is none.
+func (c *bundle) folded(name string) string {
+	at := "."
+	for part := range strings.SplitSeq(name, "/") {
+		names := entries(c.fsys, at)
+		i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, part) })
+		if i < 0 {
+			return ""
+		}
+		at = path.Join(at, names[i])
+	}
+	return at
 }
 
 // entries lists a directory, a limited number of names.
@@ -172,64 +192,6 @@ func exists(fsys fs.FS, name string) bool {
 	return err == nil
 }
 
-// content looks at the first line of a script.
-func (c *bundle) content(where string, s Script, name string, info fs.FileInfo) {
-	if info.Size() == 0 {
-		c.add(ErrScriptEmpty, s.Pos, where, "the script is empty, running it would count as success").found(s.Location)
-		return
-	}
-	if c.spec.OS == osWindows {
-		return // started by the extension, not by the first line
-	}
-	head, err := readHead(c.fsys, name)
-	if err != nil {
-		c.add(ErrScriptUnreadable, s.Pos, where, fmt.Sprintf("the script cannot be read: %v", err)).found(s.Location)
-		return
-	}
-	line, _, _ := bytes.Cut(head, []byte{'\n'})
-	switch {
-	case bytes.HasPrefix(line, []byte("#!")) && bytes.HasSuffix(line, []byte{'\r'}):
-		c.add(ErrScriptCRLF, s.Pos, where, "the script's first line ends in a carriage return, so its interpreter is not found").
-			found(string(line)).hint("save it with Unix line ends")
-	case bytes.HasPrefix(line, []byte("#!")) && !bytes.HasPrefix(bytes.TrimLeft(line[2:], " \t"), []byte{'/'}):
-		c.add(ErrScriptNoShebang, s.Pos, where, "the interpreter in the first line has no absolute path, so it is found by luck only").
-			found(string(line)).hint("write #!/bin/sh, or #!/usr/bin/env with the interpreter's name")
-	case bytes.HasPrefix(line, []byte("#!")), isProgram(head):
-	case bytes.HasPrefix(head, []byte(bom)):
-		c.add(ErrScriptNoShebang, s.Pos, where, "a byte order mark hides the script's interpreter line").
-			found(s.Location).hint("save it without")
-	default:
-		c.add(ErrScriptNoShebang, s.Pos, where, "the script does not name its interpreter, the system's shell runs it").
-			found(s.Location).hint("begin it with #! and the interpreter's path")
-	}
-}
-
-// isProgram recognises compiled programs: ELF, and the Mach-O and universal
-// formats of darwin.
-func isProgram(head []byte) bool {
-	for _, magic := range []string{"\x7fELF", "\xcf\xfa\xed\xfe", "\xfe\xed\xfa\xcf", "\xca\xfe\xba\xbe"} {
-		if bytes.HasPrefix(head, []byte(magic)) {
-			return true
-		}
-	}
-	return false
-}
-
-// readHead reads as much of a file as the kernel looks at for an interpreter.
-func readHead(fsys fs.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	head := make([]byte, 256)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return head[:n], nil
-}
-
 // maxLinks is how many links are followed in one path, as in Linux.
 const maxLinks = 40
 
@@ -257,6 +219,9 @@ func follow(fsys fs.FS, name string) (found string, info fs.FileInfo, why string
 		next := path.Join(at, part)
 		var err error
 		if info, err = lstat(fsys, next); err != nil {
+			if links > 0 {
+				return "", nil, "it is a link to what the revision does not have"
+			}
 			return "", nil, missing
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {

@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -264,10 +265,40 @@ func TestSourceThatLeavesTheRevision(t *testing.T) {
 	}
 }
 
-func TestS4_InterpreterWithoutPath(t *testing.T) {
-	for first, bad := range map[string]bool{"#!sh": true, "#! bin/sh": true, "#!": true, "#! /bin/sh": false, "#!/usr/bin/env bash": false} {
-		dir := revision(t, map[string]string{"a.sh": first + "\n"})
-		problems := bundleOf(t, hook("AfterInstall", "location: a.sh"), dir)
-		require.Equal(t, bad, len(problems) == 1 && problems[0].Code == ErrScriptNoShebang, first)
+func TestS4_InterpreterLine(t *testing.T) {
+	for content, want := range map[string]string{
+		"#!sh\n": "no absolute path", "#! bin/sh\n": "no absolute path", "#!\n": "no absolute path",
+		"#!/usr/bin/env\n": "env has no interpreter", "#!/usr/bin/env bash -x\n": "as one word",
+		"\n#!/bin/sh\n": "first two characters", " #!/bin/sh\n": "first two characters",
+		"\xff\xfe#\x00!\x00": "neither a script", "PK\x03\x04": "neither a script", "MZ\x90\x00": "neither a script",
+		"#!/bin/sh\necho a\necho b\r\n": "carriage returns", "echo a\r\n": "carriage returns",
+		"#! /bin/sh\n": "", "#!/bin/sh -e": "", "#!/usr/bin/env bash\n": "", "#!/usr/bin/env -S bash -x\n": "", "#!/bin/sh\nprintf '\\r'\n": "",
+	} {
+		problems := bundleOf(t, hook("AfterInstall", "location: a.sh"), revision(t, map[string]string{"a.sh": content}))
+		if want == "" {
+			require.Empty(t, problems, content)
+			continue
+		}
+		require.Len(t, problems, 1, content)
+		require.Contains(t, problems[0].Why, want, content)
+		require.Equal(t, Warning, problems[0].Severity)
+		require.NotEmpty(t, problems[0].Hint)
 	}
+}
+
+func TestScriptInOtherLetters(t *testing.T) {
+	dir := revision(t, map[string]string{"ops/Start.sh": "#!/bin/sh\n", "OPS2/x.ps1": "x"})
+	require.Equal(t, "ops/Start.sh", scriptProblem(t, "Ops/start.sh", dir, ErrScriptMissing, Error).Nearest)
+	require.Empty(t, bundleOf(t, "version: 0.0\nos: windows\nfiles: [{source: 'Ops\\start.SH', destination: 'c:\\a'}]\nhooks:\n  AfterInstall: [{location: 'ops2\\X.ps1'}]\n", dir))
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "link.sh")))
+	p := scriptProblem(t, "link.sh", dir, ErrScriptMissing, Error)
+	require.Contains(t, p.Why, "a link to what")
+	require.Empty(t, p.Nearest)
+}
+
+func TestY29_OnePathInTwoLetterCases(t *testing.T) {
+	dir := revision(t, map[string]string{"a/x": "", "b/X": ""})
+	text := "version: 0.0\nos: %s\nfiles: [{source: a, destination: /d}, {source: b, destination: /D}]\n"
+	require.Empty(t, deepBundle(t, fmt.Sprintf(text, "linux"), dir))
+	require.Len(t, deepBundle(t, fmt.Sprintf(text, "windows"), dir), 1)
 }

@@ -115,5 +115,6 @@ const (
 	ErrScriptEmpty      Code = "ScriptEmpty"
 	ErrScriptCRLF       Code = "ScriptCRLF"
 	ErrScriptNoShebang  Code = "ScriptNoShebang"
+	ErrScriptLineEnds   Code = "ScriptLineEnds"
 	ErrScriptUnreadable Code = "ScriptUnreadable"
 )

@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
@@ -111,7 +112,7 @@ func (p *parser) script(m *yaml.Node) Script {
 	p.at("location", func() { s.Location = p.location(m, f[0]) })
 	p.at("timeout", func() { s.Timeout = p.timeout(f[1]) })
 	p.at("runas", func() { s.RunAs = p.runAs(f[2]) })
-	p.at("sudo", func() { s.Sudo = p.sudo(f[3], s.RunAs != nil) })
+	p.at("sudo", func() { s.Sudo, s.SudoText = p.sudo(f[3], s.RunAs != nil) })
 	return s
 }
 
@@ -241,12 +242,26 @@ func plainDollar(name string) bool {
 	return ok && rest != "" && badUser(rest) == ""
 }
 
+// jsonText gives a number or text in JSON's notation; empty: it is neither.
+func jsonText(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode {
+		return ""
+	}
+	v := resolve(n)
+	text := v.asText(n.Value)
+	if (v.kind == kindInt || v.kind == kindFloat) && json.Valid([]byte(text)) {
+		return text
+	}
+	return quoted(text)
+}
+
 // sudo is set by anything but null and false, as in the agent: also by "no".
-func (p *parser) sudo(n *yaml.Node, runAs bool) bool {
+func (p *parser) sudo(n *yaml.Node, runAs bool) (set bool, text string) {
 	if isNull(n) || isFalse(n) {
-		return false
+		return false, ""
 	}
 	if n.Kind != yaml.ScalarNode || resolve(n).kind != kindBool {
+		text = jsonText(n)
 		pr := p.warn(ErrType, n, "counts as true").allowed("true or false, without quotes")
 		pr.Found = describe(n)
 	}
@@ -258,5 +273,5 @@ func (p *parser) sudo(n *yaml.Node, runAs bool) bool {
 	case runAs:
 		p.warn(ErrSudo, n, "sudo adds nothing to runas: the script runs as that user")
 	}
-	return true
+	return true, text
 }

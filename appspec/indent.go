@@ -2,6 +2,7 @@ package appspec
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +30,24 @@ func (p *parser) indentHint(pr *Problem, msg string, lines []string) bool {
 	return true
 }
 
+// misfit returns the first line whose indentation fits none above it, with what to
+// do; zero: all fit.
+func misfit(lines []string) (line int, hint string) {
+	var o outline
+	for i, l := range lines {
+		if line, hint = o.add(i+1, strings.TrimRight(l, " \r")); line > 0 {
+			return line, hint
+		}
+	}
+	return 0, ""
+}
+
+// outline is the stack of columns that the lists and mappings around a line stand in.
+type outline struct {
+	columns      []column
+	full, closed bool // the last line has a value, so that no key may be deeper; or nothing
+}
+
 // column is where a list or a mapping stands, and the line that it begins in.
 type column struct {
 	at   int
@@ -36,51 +55,71 @@ type column struct {
 	line int
 }
 
-// misfit walks the lines as a stack of columns and returns the first line that fits
-// none, with what to do; zero: all fit.
-func misfit(lines []string) (line int, hint string) {
-	var columns []column
-	full, closed := false, false // the line above has a value, so that no key may be deeper; or nothing
-	for i, l := range lines {
-		l = strings.TrimRight(l, " \r")
-		at := indentOf(l)
-		if at == len(l) || l[at] == '#' {
-			continue
-		}
-		if !selfContained(l) {
-			columns, full, closed = columns[:0], false, false // text may go on in the next lines: begin anew
-			continue
-		}
-		top := len(columns) - 1
-		if top >= 0 && columns[top].at < at && (closed || full && reKeyed.MatchString(l)) {
-			return i + 1, "the line above has a value already, so nothing can be indented below it: remove the value, or indent less"
-		}
-		dash := strings.HasPrefix(l[at:], "-")
-		for ; top >= 0 && (columns[top].at > at || columns[top].at == at && columns[top].list && !dash); top-- {
-			last := columns[top]
-			if columns = columns[:top]; top == 0 || columns[top-1].at >= at {
-				continue
-			}
-			if dash && !last.list && !columns[top-1].list {
-				return last.line, "the entry below begins with a dash, so that this one needs one, too"
-			}
-			return i + 1, indentLike(columns[top-1].at)
-		}
-		columns = push(columns, column{at, dash, i + 1})
-		for strings.HasPrefix(l[at:], "- ") {
-			at += 2 + indentOf(l[at+2:])
-			columns = push(columns, column{at, strings.HasPrefix(l[at:], "-"), i + 1})
-		}
-		full, closed = reFull.MatchString(l), reClosed.MatchString(l)
+// add takes the next line.
+func (o *outline) add(n int, l string) (line int, hint string) {
+	at := indentOf(l)
+	switch top := len(o.columns) - 1; {
+	case at == len(l), l[at] == '#':
+		return 0, ""
+	case !selfContained(l):
+		*o = outline{} // text may go on in the next lines: begin anew
+		return 0, ""
+	case top >= 0 && o.columns[top].at < at && (o.closed || o.full && reKeyed.MatchString(l)):
+		return n, "the line above has a value already, so nothing can be indented below it: remove the value, or indent less"
 	}
+	dash := strings.HasPrefix(l[at:], "-")
+	if line, hint = o.leave(n, at, dash); line > 0 {
+		return line, hint
+	}
+	o.enter(column{at, dash, n})
+	for strings.HasPrefix(l[at:], "- ") {
+		at += 2 + indentOf(l[at+2:])
+		o.enter(column{at, strings.HasPrefix(l[at:], "-"), n})
+	}
+	o.full, o.closed = reFull.MatchString(l), reClosed.MatchString(l)
 	return 0, ""
 }
 
-func indentLike(at int) string {
-	if at == 0 {
-		return "do not indent this line, or look whether a line is missing above it"
+// leave ends what is deeper than a line.
+func (o *outline) leave(n, at int, dash bool) (line int, hint string) {
+	kept := len(o.columns)
+	for ; kept > 0; kept-- {
+		if c := o.columns[kept-1]; c.at < at || c.at == at && (!c.list || dash) {
+			break
+		}
 	}
-	return "indent this line like one of those above it, by " + itoa(at) + " spaces"
+	ended := o.columns[kept:]
+	if len(ended) == 0 || kept == 0 || o.columns[kept-1].at == at {
+		o.columns = o.columns[:kept]
+		return 0, ""
+	}
+	if dash && !ended[0].list && !o.columns[kept-1].list {
+		return ended[0].line, "the entry below begins with a dash, so that this one needs one, too"
+	}
+	return n, indentLike(o.columns[:kept], ended, dash)
+}
+
+// indentLike names the columns of the same kind on either side.
+func indentLike(outer, inner []column, dash bool) string {
+	var where []string
+	same := func(c column) bool { return c.list == dash }
+	if i := slices.IndexFunc(inner, same); i >= 0 {
+		where = append(where, itoa(inner[i].at))
+	}
+	slices.Reverse(outer)
+	if i := slices.IndexFunc(outer, same); i >= 0 {
+		where = append(where, itoa(outer[i].at))
+	}
+	if len(where) == 0 {
+		return "check the indentation of this line and of the one before"
+	}
+	return "indent this line like one of those above it, by " + strings.Join(where, " or ") + " spaces"
+}
+
+func (o *outline) enter(c column) {
+	if top := len(o.columns) - 1; top < 0 || o.columns[top].at != c.at || o.columns[top].list != c.list {
+		o.columns = append(o.columns, c)
+	}
 }
 
 var (
@@ -96,13 +135,6 @@ func selfContained(l string) bool {
 	return strings.Count(l, "\"")%2 == 0 && strings.Count(l, "'")%2 == 0 &&
 		strings.Count(l, "[")+strings.Count(l, "{") == strings.Count(l, "]")+strings.Count(l, "}") &&
 		!strings.ContainsAny(l, "|>\t")
-}
-
-func push(columns []column, c column) []column {
-	if len(columns) > 0 && columns[len(columns)-1].at == c.at && columns[len(columns)-1].list == c.list {
-		return columns
-	}
-	return append(columns, c)
 }
 
 func indentOf(l string) int { return len(l) - len(strings.TrimLeft(l, " ")) }

@@ -42,8 +42,9 @@ func (c *bundle) place(i int, f File, name string, info fs.FileInfo) {
 }
 
 func (c *bundle) put(i int, f File, target string, dir bool) bool {
-	fileLine, file := c.placed.files[target]
-	dirLine, isDir := c.placed.dirs[target]
+	key := c.caseless(target)
+	fileLine, file := c.placed.files[key]
+	dirLine, isDir := c.placed.dirs[key]
 	why := ""
 	switch {
 	case dir && file:
@@ -53,10 +54,10 @@ func (c *bundle) put(i int, f File, target string, dir bool) bool {
 	case !dir && file:
 		why = fmt.Sprintf("line %d installs a file with the same path", fileLine)
 	case dir:
-		c.placed.dirs[target] = f.Pos.Line
+		c.placed.dirs[key] = f.Pos.Line
 		return true
 	default:
-		c.placed.files[target] = f.Pos.Line
+		c.placed.files[key] = f.Pos.Line
 		return true
 	}
 	c.add(ErrDuplicateDestination, f.Pos, fmt.Sprintf("files[%d].source", i), why).found(target)
@@ -68,6 +69,14 @@ func (c *bundle) slashed(text string) string {
 		return strings.ReplaceAll(text, `\`, "/")
 	}
 	return text
+}
+
+// caseless makes equal what is one path on Windows.
+func (c *bundle) caseless(target string) string {
+	if c.spec.OS == osWindows {
+		return strings.ToLower(target)
+	}
+	return target
 }
 
 // permission checks an entry against what would be installed.

@@ -1,8 +1,10 @@
 package appspec
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -119,6 +121,9 @@ func serverDocument(s *Spec, d object) (object, error) {
 	return d, err
 }
 
+// reSudo is a number or text on one line.
+var reSudo = regexp.MustCompile(`^[-"\d][^\n]*$`)
+
 func hooksObject(hooks []EventHooks) (object, error) {
 	out := object{}
 	for _, h := range hooks {
@@ -137,7 +142,12 @@ func hooksObject(hooks []EventHooks) (object, error) {
 			if sc.RunAs != nil {
 				o.add("runas", *sc.RunAs)
 			}
-			if sc.Sudo {
+			switch {
+			case sc.SudoText != "" && (!sc.Sudo || !reSudo.MatchString(sc.SudoText) || !json.Valid([]byte(sc.SudoText))):
+				return nil, fmt.Errorf("appspec: %s is no text or number for sudo", quote(sc.SudoText))
+			case sc.SudoText != "":
+				o.add("sudo", literal(sc.SudoText))
+			case sc.Sudo:
 				o.add("sudo", literal("true"))
 			}
 			scripts = append(scripts, o)

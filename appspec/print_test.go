@@ -67,7 +67,7 @@ func roundTrip(t testing.TB, spec *Spec) {
 
 func TestPrintIsReadBackTheSame(t *testing.T) {
 	for _, text := range []string{head, fullExample, ecsText(okService+okNetwork, "Hooks: [{BeforeInstall: a}]\n"), lambdaText(okFunction, ""),
-		head + "hooks:\n  'yes': []\n  '<<': []\n  '': [{location: '0x1 2', timeout: '7s', runas: '', sudo: true}]\n  'a: b #': [{location: ' - '}]\n",
+		head + "hooks:\n  'yes': []\n  '<<': []\n  '': [{location: '0x1 2', timeout: '7s', runas: '', sudo: true}, {location: a, sudo: 'no'}, {location: a, sudo: 1}, {location: a, sudo: 0x1F}, {location: a, sudo: .nan}, {location: a, sudo: '\"'}]\n  'a: b #': [{location: ' - '}]\n",
 		perm("pattern: '', except: [a, 1], type: [], owner: 12, mode: 0644, acls: ['u:a:r', 'd:g:b:7'], context: {type: ':t', range: 's0:c1'}"),
 		"version: 0.0\nos: windows\nfiles:\n  - {source: '\\', destination: 'c:\\temp: x'}\n",
 		ecsText("TaskDefinition: {{TASK}}\nLoadBalancerInfo: {ContainerName: 'true', ContainerPort: <PORT>}\n", ""),
@@ -166,6 +166,7 @@ func TestPrintRefusesWhatNoTextCanSay(t *testing.T) {
 		{Platform: lifecycle.Server, OS: "linux", Files: []File{{Source: "\xff", Destination: "/a"}}},
 		{Platform: lifecycle.Server, OS: "linux", Hooks: []EventHooks{{Event: "A", Scripts: script}, {Event: "A", Scripts: script}}},
 		{Platform: lifecycle.Server, OS: "linux", Hooks: []EventHooks{{Event: "A", Scripts: []Script{{Location: "a", Timeout: time.Millisecond}}}}},
+		{Platform: lifecycle.Server, OS: "linux", Hooks: []EventHooks{{Event: "A", Scripts: []Script{{Location: "a", Timeout: time.Second, Sudo: true, SudoText: "1\n  B: []"}}}}},
 	} {
 		_, err := Print(s, YAML)
 		require.Error(t, err)

@@ -73,8 +73,11 @@ type Script struct {
 	// RunAs is the user to run as; nil: the agent's own. An empty text stays set
 	// and means root, as su reads it.
 	RunAs *string `json:"runas,omitempty"`
-	Sudo  bool    `json:"sudo,omitempty"` // run as root (undocumented key of the host agent)
-	Pos   Pos     `json:"pos,omitzero"`
+	// Sudo runs it as root (an undocumented key of the host agent). SudoText is what
+	// was written, as JSON, where that is no truth value: 1 and "no" count as true.
+	Sudo     bool   `json:"sudo,omitempty"`
+	SudoText string `json:"sudo_text,omitempty"`
+	Pos      Pos    `json:"pos,omitzero"`
 }
 
 // ObjectType is what a permission applies to.

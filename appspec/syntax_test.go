@@ -21,7 +21,7 @@ func TestMistakesInYAML(t *testing.T) {
 		head + "<<<<<<< HEAD\nfiles:\n=======\nhooks:\n>>>>>>> b\n":               {3, 1, "a merge conflict"},
 		head + "files:\u00a0\n  - source: a\n    destination: /b\n":               {3, 7, "looks like a space"},
 		head + "\t\nfiles: []\n":                                                  {3, 1, "a tab is used"},
-		head + "files:\n  - source: a\n    destination: /b\n  hooks: {}\n":        {6, 3, "do not indent this line"},
+		head + "files:\n  - source: a\n    destination: /b\n  hooks: {}\n":        {6, 3, "by 4 or 0 spaces"},
 		"version:0.0\nos: linux\n":                                                {1, 9, "put a space after the colon"},
 	} {
 		p := refused(t, text, ErrSyntax)

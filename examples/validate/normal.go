@@ -37,7 +37,10 @@ func normal(s *appspec.Spec) object {
 		scripts := list{}
 		for _, c := range h.Scripts {
 			sudo := any(nil)
-			if c.Sudo {
+			switch {
+			case c.SudoText != "":
+				sudo = json.RawMessage(c.SudoText)
+			case c.Sudo:
 				sudo = true
 			}
 			scripts = append(scripts, object{"location": c.Location, "runas": c.RunAs, "sudo": sudo, "timeout": int64(c.Timeout / time.Second)})
