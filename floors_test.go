@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"internal/awsfake/lambda":       1,
 	"internal/moto":                 0,
 	"internal/sshtest":              0,
+	"internal/awsfake/elb":          1,
 	"examples/onprem":               4,
 	"examples/validate":             4,
 	"examples/customtarget":         4,
