@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"internal/moto":                 0,
 	"internal/sshtest":              0,
 	"internal/awsfake/elb":          1,
+	"internal/awsfake/ecs":          2,
 	"examples/onprem":               4,
 	"examples/validate":             4,
 	"examples/customtarget":         4,
