@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"target/fake":                   3,
 	"target/haproxy":                3,
 	"target/command":                3,
+	"target/ecs":                    3,
 	".":                             3,
 	"internal/awsfake":              0,
 	"internal/awsfake/cloudwatch":   1,
@@ -64,6 +65,7 @@ var outside = map[string][]string{
 	"golang.org/x/time":                  {"target/throttle"},
 	"github.com/kevinburke/ssh_config":   {"target/onprem"},
 	"github.com/klauspost/compress":      {"target/agent"},
+	"github.com/aws":                     {"internal", "target/ecs", "examples"},
 	"github.com/vbauerster/mpb/v8":       {"examples"},
 }
 
