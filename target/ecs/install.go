@@ -136,10 +136,10 @@ func (s *Service) token(deployment string) string {
 }
 
 // stabilise waits until the task set runs as many tasks as it should, ECS calls it steady,
-// and the load balancer finds its targets healthy. Each of the three has been seen true
-// without the others.
+// and the load balancer finds its targets healthy, at two looks in a row. Each of the three
+// has been seen true without the others, and tasks that crash soon look well for a moment.
 func (s *Service) stabilise(ctx context.Context, w *work, arn string) error {
-	missing := 0
+	missing, good := 0, 0
 	for until := time.Now().Add(s.installWithin()); ; {
 		svc, err := s.describe(ctx)
 		if err != nil {
@@ -148,14 +148,21 @@ func (s *Service) stabilise(ctx context.Context, w *work, arn string) error {
 		set := findSet(svc, arn)
 		state := "ECS does not show it"
 		if set == nil {
+			good = 0
 			if missing++; missing >= oddTries {
 				return fail(lifecycle.UnitLost, "the task set %s is gone: somebody has deleted it; service %s has %s", arn, s.Name, tellSets(svc.TaskSets))
 			}
 		} else {
 			missing = 0
 			var ready bool
-			if ready, state, err = s.ready(ctx, w, svc, set); err != nil || ready {
+			if ready, state, err = s.ready(ctx, w, svc, set); err != nil {
 				return err
+			}
+			if good++; !ready {
+				good = 0
+			}
+			if good == 2 {
+				return nil
 			}
 		}
 		if time.Now().After(until) {
