@@ -24,6 +24,7 @@ func isA[E error](err error) bool {
 type health struct {
 	healthy  int
 	draining int
+	unused   int            // behind no listener; in counts too
 	counts   map[string]int // the others, by state and reason
 }
 
@@ -48,6 +49,9 @@ func sumUp(all []elbtypes.TargetHealthDescription) health {
 		case elbtypes.TargetHealthStateEnumDraining:
 			h.draining++
 		default:
+			if t.State == elbtypes.TargetHealthStateEnumUnused {
+				h.unused++
+			}
 			text := string(t.State)
 			if t.Reason != "" {
 				text += fmt.Sprintf(" (%s: %s)", t.Reason, aws.ToString(t.Description))

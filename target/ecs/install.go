@@ -214,6 +214,11 @@ func (s *Service) ready(ctx context.Context, w *work, svc *ecstypes.Service, set
 	if err != nil {
 		return false, state, err
 	}
+	if h.unused > 0 { // it is behind no listener, whatever was read before
+		if err := s.attach(ctx, w); err != nil {
+			return false, state, err
+		}
+	}
 	state += fmt.Sprintf("; target group %s: %s", w.Step.Unit, h)
 	steady := int(set.RunningCount) == want && set.PendingCount == 0 && set.StabilityStatus == ecstypes.StabilityStatusSteadyState
 	return steady && h.healthy >= want, state, nil

@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -33,39 +34,71 @@ func (s *Service) restore(ctx context.Context, w *work) error {
 	return s.resume(ctx, w)
 }
 
-// putBack gives the surfaces of a route the actions that were found on them. Where traffic
-// would move, may is asked first.
+// putBack gives the surfaces of a route the actions that were found on them, and returns when
+// they have been read so several times in a row. Where traffic would move, may is asked first.
 func (s *Service) putBack(ctx context.Context, w *work, r Route, was []surface, may func() error) error {
 	if len(r) == 0 {
 		return nil
 	}
-	found, err := s.surfaces(ctx, r)
-	if err != nil {
-		return err
+	until, good := time.Now().Add(s.settleWithin()), 0
+	for try := 1; ; try++ {
+		found, err := s.surfaces(ctx, r)
+		if err != nil {
+			return err
+		}
+		wrong, err := differing(found, was)
+		switch {
+		case err != nil:
+			return err
+		case len(wrong) == 0:
+			if good++; good == s.reads() {
+				return nil
+			}
+			err = pause(ctx, s.readEvery())
+		case time.Now().After(until):
+			return fail(lifecycle.ExternalChange, "%s was put back as it was before the deployment, and after %s it is not so: it gives %s", wrong[0].Arn, s.settleWithin(), split(wrong[0].Actions, s.TargetGroups).tell(s.TargetGroups))
+		default:
+			good = 0
+			if err = s.putBackSome(ctx, w, wrong, was, may); err == nil {
+				err = pause(ctx, max(s.readEvery(), backoff(try)))
+			}
+		}
+		if err != nil {
+			return err
+		}
 	}
-	goal := make([]lifecycle.Weight, len(found))
-	for i, sf := range found {
+}
+
+// differing lists the surfaces that are not as they were.
+func differing(found, was []surface) (wrong []surface, err error) {
+	for _, sf := range found {
+		switch old := recorded(was, sf.Arn); {
+		case old == nil:
+			return nil, fail(lifecycle.TargetFailed, "the snapshot does not know %s: it was added to the route after the deployment began", sf.Arn)
+		case !same(sf.Actions, old, true):
+			wrong = append(wrong, sf)
+		}
+	}
+	return wrong, nil
+}
+
+// putBackSome writes the recorded actions to surfaces that have others.
+func (s *Service) putBackSome(ctx context.Context, w *work, wrong, was []surface, may func() error) error {
+	for _, sf := range wrong {
 		old := recorded(was, sf.Arn)
-		if old == nil {
-			return fail(lifecycle.TargetFailed, "the snapshot does not know %s: it was added to the route after the deployment began", sf.Arn)
-		}
-		goal[i] = split(old, s.TargetGroups).of[w.side]
-		if same(sf.Actions, old, true) {
-			continue
-		}
-		if may != nil && split(sf.Actions, s.TargetGroups).of[w.side] != goal[i] {
+		if may != nil && split(sf.Actions, s.TargetGroups).of[w.side] != split(old, s.TargetGroups).of[w.side] {
 			if err := may(); err != nil {
 				return err
 			}
 		}
 		if !same(sf.Actions, old, false) {
-			w.note(lifecycle.ExternalChange, "the actions of %s were changed meanwhile, and not only in their weights: they are as they were found before the deployment again", sf.Arn)
+			w.note(lifecycle.ExternalChange, "the actions of %s were changed meanwhile, and not only in their weights: they are put back as they were before the deployment", sf.Arn)
 		}
 		if err := s.put(ctx, surface{Arn: sf.Arn, Actions: sendable(old)}); err != nil {
 			return err
 		}
 	}
-	return s.verify(ctx, w, r, goal)
+	return nil
 }
 
 // mayGoBack refuses to lead traffic to an original that is worse than what has it now. One
