@@ -2,7 +2,6 @@ package ecs_test
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -58,7 +57,7 @@ func weighed(rec lifecycle.Record, w lifecycle.Weight) bool {
 func stopAt(at lifecycle.Weight, back bool) func(*world, *cutover.Deployment, lifecycle.Record) {
 	return func(w *world, d *cutover.Deployment, rec lifecycle.Record) {
 		if weighed(rec, at) {
-			_ = d.Stop(context.Background(), cutover.StopOptions{Reason: "enough", Rollback: back}) // it may have ended
+			_ = d.Stop(context.Background(), cutover.StopOptions{Reason: "a person has seen enough", Rollback: back}) // it may have ended
 		}
 	}
 }
@@ -168,27 +167,6 @@ func (w *world) whole() {
 		before = green
 	}
 }
-
-// patient runs a deployment to its end: what was abandoned is resumed.
-func patient(ctx context.Context, d func() *cutover.Deployment) (*cutover.Result, error) {
-	res, err := d().Run(ctx)
-	for range 200 {
-		if err == nil || !errors.Is(err, errCrash) {
-			return res, err
-		}
-		again := d()
-		res, err = again.Resume(ctx, "")
-		switch {
-		case errors.Is(err, cutover.ErrNothingToResume):
-			if res, err = again.Resume(ctx, "d-2"); errors.Is(err, journal.ErrNotFound) {
-				res, err = again.Run(ctx)
-			}
-		}
-	}
-	return res, err
-}
-
-var errCrash = errors.New("the controller died")
 
 // EndToEnd on the fakes, each with the resulting weights and task sets read back through the
 // plain SDK.

@@ -43,6 +43,7 @@ type ECS struct {
 	behaviours  map[string]Behaviour
 	services    []*service
 	scalable    []*scalable
+	history     []*taskSet // all that were ever made
 	deployments []*deployment
 }
 

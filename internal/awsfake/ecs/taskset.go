@@ -44,7 +44,19 @@ func (e *ECS) newSet(s *service, d *types.TaskDefinition) *taskSet {
 		CreatedAt: aws.Time(time.Now()), UpdatedAt: aws.Time(time.Now()),
 	}}
 	s.sets = append(s.sets, set)
+	e.history = append(e.history, set)
 	return set
+}
+
+// Made lists the external ids of all task sets that were ever made.
+func (e *ECS) Made() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ids := make([]string, len(e.history))
+	for i, set := range e.history {
+		ids[i] = aws.ToString(set.ExternalId)
+	}
+	return ids
 }
 
 func (e *ECS) createTaskSet(in *sdk.CreateTaskSetInput) (*sdk.CreateTaskSetOutput, error) {
