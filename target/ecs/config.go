@@ -41,6 +41,15 @@ func (s *Service) poll() time.Duration          { return cmp.Or(s.Poll, 15*time.
 func (s *Service) reads() int                   { return cmp.Or(s.Reads, 3) }
 func (s *Service) readEvery() time.Duration     { return cmp.Or(s.ReadEvery, time.Second) }
 
+// afterWrite is how long to wait before reading what was written; longer each time that it
+// did not help.
+func (s *Service) afterWrite(try int) time.Duration {
+	if try == 1 {
+		return s.readEvery()
+	}
+	return max(s.readEvery(), backoff(try))
+}
+
 // required is how many of a number of tasks must be healthy; never none.
 func (s *Service) required(tasks int) int {
 	return max(1, (tasks*cmp.Or(s.Healthy, 100)+99)/100)

@@ -28,10 +28,10 @@ func (s *Service) install(ctx context.Context, w *work) error {
 	if err := s.suspend(ctx, w); err != nil {
 		return err
 	}
-	if err := s.attach(ctx, w); err != nil {
+	set := made(svc, w.Step.Deployment)
+	if err := s.attach(ctx, w, set == nil); err != nil {
 		return err
 	}
-	set := made(svc, w.Step.Deployment)
 	if set == nil {
 		if err := s.removeStale(ctx, w, svc); err != nil {
 			return err
@@ -54,8 +54,9 @@ func made(svc *ecstypes.Service, deployment string) *ecstypes.TaskSet {
 	return &svc.TaskSets[i]
 }
 
-// attach puts the unit's target group behind the production surfaces, with weight 0.
-func (s *Service) attach(ctx context.Context, w *work) error {
+// attach puts the unit's target group behind the production surfaces, with weight 0. One that
+// is new must not have traffic yet.
+func (s *Service) attach(ctx context.Context, w *work, new bool) error {
 	found, err := s.surfaces(ctx, s.Production)
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func (s *Service) attach(ctx context.Context, w *work) error {
 	for _, sf := range found {
 		sh := split(sf.Actions, s.TargetGroups)
 		switch {
-		case sh.of[w.side] > 0:
+		case sh.of[w.side] > 0 && new:
 			return fail(lifecycle.ExternalChange, "%s gives %d %% of the traffic to %s, which is only about to be deployed to: expected was none, found is %s", sf.Arn, sh.of[w.side], w.Step.Unit, sh.tell(s.TargetGroups))
 		case attached(sf.Actions, w.side):
 			continue
@@ -215,7 +216,7 @@ func (s *Service) ready(ctx context.Context, w *work, svc *ecstypes.Service, set
 		return false, state, err
 	}
 	if h.unused > 0 { // it is behind no listener, whatever was read before
-		if err := s.attach(ctx, w); err != nil {
+		if err := s.attach(ctx, w, false); err != nil {
 			return false, state, err
 		}
 	}

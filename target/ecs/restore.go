@@ -60,7 +60,7 @@ func (s *Service) putBack(ctx context.Context, w *work, r Route, was []surface, 
 		default:
 			good = 0
 			if err = s.putBackSome(ctx, w, wrong, was, may); err == nil {
-				err = pause(ctx, max(s.readEvery(), backoff(try)))
+				err = pause(ctx, s.afterWrite(try))
 			}
 		}
 		if err != nil {

@@ -153,6 +153,8 @@ func (s *Service) perform(ctx context.Context, t target.Task) error {
 		return s.retire(ctx, w)
 	case e == lifecycle.AllowTraffic && w.original():
 		return s.restore(ctx, w)
+	case w.original() && slices.Contains(lifecycle.RollbackOriginal.Events(), e):
+		return nil // the AppSpec's functions try what is new
 	case w.original() || !slices.Contains(lifecycle.ECSReplacement.Events(), e):
 		return fail(lifecycle.Unsupported, "there is no %s on %s", e, t.Step.Unit)
 	case e == lifecycle.Install:

@@ -196,7 +196,7 @@ func (s *Service) makePrimary(ctx context.Context, svc *ecsService, arn string) 
 		if err != nil {
 			return err
 		}
-		if err := pause(ctx, backoff(try)); err != nil {
+		if err := pause(ctx, s.afterWrite(try)); err != nil {
 			return err
 		}
 		if svc, err = s.describe(ctx); err != nil {

@@ -42,6 +42,9 @@ type world struct {
 	elb     *elbsdk.Client
 	scaling *scaling.Client
 
+	subnets          []string // of the load balancer: an emulator wants some
+	vpc              *string
+	protocol         elbtypes.ProtocolEnum // of the listeners
 	lb, blue, green  string
 	production, test string
 	first            string // ARN of the task set that serves
@@ -54,7 +57,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	api := &awsfake.API{}
-	w := &world{TB: t, api: api, elbfake: elbfake.New(api)}
+	w := &world{TB: t, api: api, elbfake: elbfake.New(api), protocol: elbtypes.ProtocolEnumHttps}
 	w.fake = ecsfake.New(api, w.elbfake)
 	w.build(api.Config())
 	time.Sleep(time.Minute) // until it serves
@@ -68,12 +71,14 @@ func (w *world) build(cfg aws.Config) {
 	w.ecs, w.elb, w.scaling = ecssdk.NewFromConfig(cfg), elbsdk.NewFromConfig(cfg), scaling.NewFromConfig(cfg)
 	w.hooks = &hooks{}
 	w.dir = w.revision("web:2", "")
-	w.network()
+	lb, err := w.elb.CreateLoadBalancer(ctx, &elbsdk.CreateLoadBalancerInput{Name: aws.String("web"), Subnets: w.subnets})
+	require.NoError(w, err)
+	w.lb = *lb.LoadBalancers[0].LoadBalancerArn
 	w.blue, w.green = w.group("web-blue"), w.group("web-green")
 	w.production = w.listener(443, w.blue)
 	w.test = w.listener(8443, w.blue)
 
-	_, err := w.ecs.CreateCluster(ctx, &ecssdk.CreateClusterInput{ClusterName: aws.String("main")})
+	_, err = w.ecs.CreateCluster(ctx, &ecssdk.CreateClusterInput{ClusterName: aws.String("main")})
 	require.NoError(w, err)
 	for range 3 {
 		_, err = w.ecs.RegisterTaskDefinition(ctx, &ecssdk.RegisterTaskDefinitionInput{Family: aws.String("web"), NetworkMode: ecstypes.NetworkModeAwsvpc,
@@ -98,17 +103,9 @@ func (w *world) build(cfg aws.Config) {
 	require.NoError(w, err)
 }
 
-// network makes the load balancer. An emulator wants subnets for that.
-func (w *world) network() {
-	w.Helper()
-	lb, err := w.elb.CreateLoadBalancer(w.Context(), &elbsdk.CreateLoadBalancerInput{Name: aws.String("web")})
-	require.NoError(w, err)
-	w.lb = *lb.LoadBalancers[0].LoadBalancerArn
-}
-
 func (w *world) group(name string) string {
 	w.Helper()
-	g, err := w.elb.CreateTargetGroup(w.Context(), &elbsdk.CreateTargetGroupInput{Name: &name, Port: aws.Int32(8080), Protocol: elbtypes.ProtocolEnumHttp, TargetType: elbtypes.TargetTypeEnumIp,
+	g, err := w.elb.CreateTargetGroup(w.Context(), &elbsdk.CreateTargetGroupInput{Name: &name, Port: aws.Int32(8080), Protocol: elbtypes.ProtocolEnumHttp, TargetType: elbtypes.TargetTypeEnumIp, VpcId: w.vpc,
 		HealthCheckIntervalSeconds: aws.Int32(10)})
 	require.NoError(w, err)
 	return *g.TargetGroups[0].TargetGroupArn
@@ -116,7 +113,7 @@ func (w *world) group(name string) string {
 
 func (w *world) listener(port int32, group string) string {
 	w.Helper()
-	l, err := w.elb.CreateListener(w.Context(), &elbsdk.CreateListenerInput{LoadBalancerArn: &w.lb, Port: &port, Protocol: elbtypes.ProtocolEnumHttps,
+	l, err := w.elb.CreateListener(w.Context(), &elbsdk.CreateListenerInput{LoadBalancerArn: &w.lb, Port: &port, Protocol: w.protocol,
 		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: &group}}})
 	require.NoError(w, err)
 	return *l.Listeners[0].ListenerArn

@@ -27,15 +27,14 @@ import (
 // Service is the name under which calls are counted.
 const Service = "Elastic Load Balancing v2"
 
-// Delays that no setting changes.
+// The limits of forward actions.
 const (
-	registering = 2 * time.Second // from registration, or first use, until checks begin
-	maxWeight   = 999
-	maxGroups   = 5 // in one forward action
+	maxWeight = 999
+	maxGroups = 5
 )
 
 // ELB is the load balancers of one account and region. All methods may be called
-// from many goroutines.
+// from many goroutines. The fields must not change once it is used.
 type ELB struct {
 	mu        sync.Mutex
 	made      int
@@ -44,6 +43,9 @@ type ELB struct {
 	listeners []*listener
 	changes   []Change
 
+	// Registering is how long it takes from registration, or first use, until checks
+	// begin. New sets it to 2 seconds.
+	Registering time.Duration
 	// Exists, if not nil, says whether an instance of that id exists. One that does
 	// not is refused by RegisterTargets. It is called with the ELB's lock held.
 	Exists func(id string) bool
@@ -59,7 +61,7 @@ type Change struct {
 
 // New puts a region without load balancers behind the API.
 func New(api *awsfake.API) *ELB {
-	e := &ELB{}
+	e := &ELB{Registering: 2 * time.Second}
 	on(api, e, "CreateLoadBalancer", e.createLoadBalancer)
 	on(api, e, "DescribeLoadBalancers", e.describeLoadBalancers)
 	on(api, e, "CreateTargetGroup", e.createTargetGroup)

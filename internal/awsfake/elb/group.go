@@ -18,6 +18,8 @@ type group struct {
 	targets    []*tgt
 	used       bool // a listener or a rule leads here
 	scripts    map[string]Check
+
+	registering time.Duration
 }
 
 const delayAttribute = "deregistration_delay.timeout_seconds"
@@ -55,7 +57,7 @@ func (e *ELB) createTargetGroup(in *api.CreateTargetGroupInput) (*api.CreateTarg
 	if slices.ContainsFunc(e.groups, func(g *group) bool { return *g.TargetGroupName == name }) {
 		return nil, &types.DuplicateTargetGroupNameException{Message: aws.String("a target group of that name exists")}
 	}
-	g := &group{scripts: map[string]Check{}, attributes: map[string]string{delayAttribute: "300", "slow_start.duration_seconds": "0", "stickiness.enabled": "false"}}
+	g := &group{registering: e.Registering, scripts: map[string]Check{}, attributes: map[string]string{delayAttribute: "300", "slow_start.duration_seconds": "0", "stickiness.enabled": "false"}}
 	g.TargetGroup = types.TargetGroup{
 		TargetGroupName: in.Name, Port: in.Port, Protocol: in.Protocol, VpcId: in.VpcId,
 		TargetGroupArn:             aws.String(e.arn("targetgroup", name)),

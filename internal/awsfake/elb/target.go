@@ -93,11 +93,11 @@ func (e *ELB) registerTargets(in *api.RegisterTargetsInput) (*api.RegisterTarget
 			continue // registered already
 		} else if t != nil {
 			t.drainUntil = time.Time{}
-			t.begin(g.used)
+			t.begin(g)
 			continue
 		}
 		t := &tgt{desc: d}
-		t.begin(g.used)
+		t.begin(g)
 		g.targets = append(g.targets, t)
 	}
 	return &api.RegisterTargetsOutput{}, nil
@@ -155,10 +155,10 @@ func (g *group) find(d types.TargetDescription) *tgt {
 }
 
 // begin starts the checks from the beginning, or ends them.
-func (t *tgt) begin(used bool) {
+func (t *tgt) begin(g *group) {
 	t.state, t.passed, t.failed, t.checked, t.last, t.next = types.TargetHealthStateEnumInitial, 0, 0, false, Check{}, time.Time{}
-	if used {
-		t.next = time.Now().Add(registering)
+	if g.used {
+		t.next = time.Now().Add(g.registering)
 	}
 }
 
@@ -171,7 +171,7 @@ func (g *group) use(used bool) {
 	for _, t := range slices.Clone(g.targets) {
 		switch {
 		case t.drainUntil.IsZero():
-			t.begin(used)
+			t.begin(g)
 		case !used:
 			g.drop(t)
 		}
