@@ -22,7 +22,7 @@ import (
 func quickWorld(t testing.TB) *world {
 	t.Helper()
 	api := &awsfake.API{}
-	w := &world{TB: t, api: api, elbfake: elbfake.New(api), protocol: elbtypes.ProtocolEnumHttps}
+	w := &world{TB: t, api: api, elbfake: elbfake.New(api), subnets: []string{"subnet-1"}, protocol: elbtypes.ProtocolEnumHttps}
 	w.elbfake.Registering = time.Millisecond
 	w.fake = ecsfake.New(api, w.elbfake)
 	w.fake.Start, w.fake.Stop, w.fake.Again = time.Millisecond, time.Millisecond, time.Millisecond

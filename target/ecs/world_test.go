@@ -57,7 +57,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	api := &awsfake.API{}
-	w := &world{TB: t, api: api, elbfake: elbfake.New(api), protocol: elbtypes.ProtocolEnumHttps}
+	w := &world{TB: t, api: api, elbfake: elbfake.New(api), subnets: []string{"subnet-1"}, protocol: elbtypes.ProtocolEnumHttps}
 	w.fake = ecsfake.New(api, w.elbfake)
 	w.build(api.Config())
 	time.Sleep(time.Minute) // until it serves
@@ -92,7 +92,7 @@ func (w *world) build(cfg aws.Config) {
 	require.NoError(w, err)
 	set, err := w.ecs.CreateTaskSet(ctx, &ecssdk.CreateTaskSetInput{Cluster: aws.String("main"), Service: aws.String("web"), TaskDefinition: aws.String("web:1"),
 		ExternalId: aws.String("first"), Scale: &ecstypes.Scale{Unit: ecstypes.ScaleUnitPercent, Value: 100}, LaunchType: ecstypes.LaunchTypeFargate,
-		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
+		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: w.subnets, SecurityGroups: []string{"sg-1"}}},
 		LoadBalancers:        []ecstypes.LoadBalancer{{TargetGroupArn: &w.blue, ContainerName: aws.String("app"), ContainerPort: aws.Int32(8080)}}})
 	require.NoError(w, err)
 	w.first = *set.TaskSet.TaskSetArn
