@@ -67,8 +67,7 @@ func killedAt(t *testing.T, sc scenario, when string, n int) (died bool) {
 	return died
 }
 
-// makeSure resumes what is unfinished, says how it ended if it has, and runs it if it never
-// began. Who watched the first controller tells the next one what it saw.
+// makeSure is resumed for a scenario. Who watched the first controller tells the next one what it saw.
 func makeSure(ctx context.Context, w *world, sc scenario) (*cutover.Result, error) {
 	d := sc.prepare(ctx, w, &w.log)
 	var old []lifecycle.Record
@@ -83,6 +82,12 @@ func makeSure(ctx context.Context, w *world, sc scenario) (*cutover.Result, erro
 			defer time.AfterFunc(time.Second, func() { d.Observe(rec) }).Stop()
 		}
 	}
+	return resumed(ctx, d)
+}
+
+// resumed resumes what is unfinished, says how it ended if it has, and runs it if it never
+// began.
+func resumed(ctx context.Context, d *cutover.Deployment) (*cutover.Result, error) {
 	res, err := d.Resume(ctx, "")
 	if errors.Is(err, cutover.ErrNothingToResume) {
 		res, err = d.Resume(ctx, "d-2")

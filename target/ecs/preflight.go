@@ -32,7 +32,7 @@ func (s *Service) preflight(ctx context.Context, spec *appspec.Spec) (*before, m
 	for _, set := range svc.TaskSets {
 		b.TaskSets = append(b.TaskSets, aws.ToString(set.TaskSetArn))
 	}
-	if err := s.checkDefinition(ctx, spec.Service, blue); err != nil {
+	if err := checkDefinition(ctx, s.ECS, spec.Service, blue.NetworkConfiguration); err != nil {
 		return nil, nil, err
 	}
 	if err := s.readRoutes(ctx, b); err != nil {
@@ -88,9 +88,19 @@ func (s *Service) checkStale(svc *ecstypes.Service) error {
 	return fail(lifecycle.UnitBusy, "service %s has task sets beside the primary one, which another deployment has left or is working on: %s; delete them with DeleteTaskSet, or set RemoveStale", s.Name, tellSets(stale))
 }
 
+// definitions and services are parts of the clients.
+type (
+	definitions interface {
+		DescribeTaskDefinition(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
+	}
+	services interface {
+		DescribeServices(context.Context, *ecs.DescribeServicesInput, ...func(*ecs.Options)) (*ecs.DescribeServicesOutput, error)
+	}
+)
+
 // checkDefinition sees to it that the AppSpec fits the task definition, and pins that.
-func (s *Service) checkDefinition(ctx context.Context, spec *appspec.Service, blue *ecstypes.TaskSet) error {
-	out, err := call(ctx, "ecs:DescribeTaskDefinition", spec.TaskDefinition, s.ECS.DescribeTaskDefinition, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &spec.TaskDefinition}, func(out *ecs.DescribeTaskDefinitionOutput) error {
+func checkDefinition(ctx context.Context, api definitions, spec *appspec.Service, network *ecstypes.NetworkConfiguration) error {
+	out, err := call(ctx, "ecs:DescribeTaskDefinition", spec.TaskDefinition, api.DescribeTaskDefinition, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &spec.TaskDefinition}, func(out *ecs.DescribeTaskDefinitionOutput) error {
 		if out.TaskDefinition == nil {
 			return odd(lifecycle.Unknown, "ECS says nothing about the task definition %s", spec.TaskDefinition)
 		}
@@ -102,7 +112,7 @@ func (s *Service) checkDefinition(ctx context.Context, spec *appspec.Service, bl
 	if err != nil {
 		return err
 	}
-	if err := fits(out.TaskDefinition, spec, blue); err != nil {
+	if err := fits(out.TaskDefinition, spec, network); err != nil {
 		return err
 	}
 	// A family alone means its newest revision: what was checked is what is deployed.
@@ -110,7 +120,7 @@ func (s *Service) checkDefinition(ctx context.Context, spec *appspec.Service, bl
 	return nil
 }
 
-func fits(d *ecstypes.TaskDefinition, spec *appspec.Service, blue *ecstypes.TaskSet) error {
+func fits(d *ecstypes.TaskDefinition, spec *appspec.Service, network *ecstypes.NetworkConfiguration) error {
 	name := aws.ToString(d.TaskDefinitionArn)
 	i := slices.IndexFunc(d.ContainerDefinitions, func(c ecstypes.ContainerDefinition) bool { return aws.ToString(c.Name) == spec.ContainerName })
 	switch {
@@ -120,8 +130,8 @@ func fits(d *ecstypes.TaskDefinition, spec *appspec.Service, blue *ecstypes.Task
 		return fail(lifecycle.RevisionInvalid, "task definition %s has no container %q, which the AppSpec names in LoadBalancerInfo", name, spec.ContainerName)
 	case !slices.ContainsFunc(d.ContainerDefinitions[i].PortMappings, func(m ecstypes.PortMapping) bool { return int(aws.ToInt32(m.ContainerPort)) == spec.ContainerPort }):
 		return fail(lifecycle.RevisionInvalid, "container %s of task definition %s has no port %d, which the AppSpec names in LoadBalancerInfo", spec.ContainerName, name, spec.ContainerPort)
-	case d.NetworkMode == ecstypes.NetworkModeAwsvpc && spec.Network == nil && blue.NetworkConfiguration == nil:
-		return fail(lifecycle.RevisionInvalid, "task definition %s has network mode awsvpc: the AppSpec must have a NetworkConfiguration, since the primary task set has none to take over", name)
+	case d.NetworkMode == ecstypes.NetworkModeAwsvpc && spec.Network == nil && network == nil:
+		return fail(lifecycle.RevisionInvalid, "task definition %s has network mode awsvpc: the AppSpec must have a NetworkConfiguration, since there is none to take over from what serves", name)
 	}
 	return nil
 }

@@ -23,13 +23,17 @@ const (
 
 // describe reads the service with its task sets.
 func (s *Service) describe(ctx context.Context) (*ecstypes.Service, error) {
-	in := &ecs.DescribeServicesInput{Cluster: &s.Cluster, Services: []string{s.Name}}
-	out, err := call(ctx, "ecs:DescribeServices", s.Name, s.ECS.DescribeServices, in, func(out *ecs.DescribeServicesOutput) error {
+	return describe(ctx, s.ECS, s.Cluster, s.Name)
+}
+
+func describe(ctx context.Context, api services, cluster, name string) (*ecstypes.Service, error) {
+	in := &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{name}}
+	out, err := call(ctx, "ecs:DescribeServices", name, api.DescribeServices, in, func(out *ecs.DescribeServicesOutput) error {
 		switch {
 		case len(out.Failures) > 0:
-			return odd(lifecycle.UnitLost, "cluster %s has no service %s (%s)", s.Cluster, s.Name, aws.ToString(out.Failures[0].Reason))
+			return odd(lifecycle.UnitLost, "cluster %s has no service %s (%s)", cluster, name, aws.ToString(out.Failures[0].Reason))
 		case len(out.Services) != 1:
-			return odd(lifecycle.Unknown, "ECS says nothing about service %s: not even that it is missing", s.Name)
+			return odd(lifecycle.Unknown, "ECS says nothing about service %s: not even that it is missing", name)
 		}
 		return nil
 	})

@@ -45,6 +45,8 @@ type ECS struct {
 	scalable    []*scalable
 	history     []*taskSet // all that were ever made
 	deployments []*deployment
+	revisions   map[string]*string // task definition by ARN of the service revision
+	badHooks    map[string]bool
 }
 
 // Behaviour is what the tasks of a task definition do. Zero: they start, register
@@ -60,7 +62,7 @@ type Behaviour struct {
 // New puts a region without clusters behind the API. Services find their target
 // groups in balancers.
 func New(api *awsfake.API, balancers *elb.ELB) *ECS {
-	e := &ECS{balancers: balancers, behaviours: map[string]Behaviour{}, Start: 20 * time.Second, Stop: 30 * time.Second, Again: 10 * time.Second}
+	e := &ECS{balancers: balancers, behaviours: map[string]Behaviour{}, revisions: map[string]*string{}, badHooks: map[string]bool{}, Start: 20 * time.Second, Stop: 30 * time.Second, Again: 10 * time.Second}
 	on(api, e, "CreateCluster", e.createCluster)
 	on(api, e, "RegisterTaskDefinition", e.registerTaskDefinition)
 	on(api, e, "DescribeTaskDefinition", e.describeTaskDefinition)
@@ -73,6 +75,7 @@ func New(api *awsfake.API, balancers *elb.ELB) *ECS {
 	on(api, e, "UpdateServicePrimaryTaskSet", e.updatePrimary)
 	on(api, e, "ListTasks", e.listTasks)
 	on(api, e, "DescribeTasks", e.describeTasks)
+	e.native(api)
 	e.autoScaling(api)
 	return e
 }

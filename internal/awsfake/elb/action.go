@@ -27,6 +27,41 @@ func weights(actions []types.Action) map[string]int32 {
 	return out
 }
 
+// Lead changes where a listener's default action, or a rule, leads, for other fakes: ECS moves
+// traffic by itself. What does not fit is left as it is.
+func (e *ELB) Lead(arn string, weights map[string]int32) {
+	defer e.lock()()
+	for _, l := range e.listeners {
+		if *l.ListenerArn == arn || l.defaultRule == arn {
+			relead(l.DefaultActions, weights)
+			e.changed(arn, l.DefaultActions)
+		}
+		for _, r := range l.rules {
+			if *r.RuleArn == arn {
+				relead(r.Actions, weights)
+				e.changed(arn, r.Actions)
+			}
+		}
+	}
+}
+
+func relead(actions []types.Action, weights map[string]int32) {
+	for _, a := range actions {
+		for i, g := range forwards(a) {
+			if w, ok := weights[*g.TargetGroupArn]; ok {
+				a.ForwardConfig.TargetGroups[i].Weight = &w
+			}
+		}
+	}
+}
+
+func forwards(a types.Action) []types.TargetGroupTuple {
+	if a.ForwardConfig == nil {
+		return nil
+	}
+	return a.ForwardConfig.TargetGroups
+}
+
 // actions checks actions as AWS does and completes them. Old are those that they
 // replace.
 func (e *ELB) actions(l *listener, actions, old []types.Action) ([]types.Action, error) {
