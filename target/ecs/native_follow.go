@@ -154,8 +154,8 @@ func turned(d *ecstypes.ServiceDeployment) bool {
 func (n *Native) ended(d *ecstypes.ServiceDeployment) error {
 	code := lifecycle.TargetFailed
 	why := aws.ToString(d.StatusReason)
-	if r := d.Rollback; r != nil && r.Reason != nil {
-		why = strings.TrimSpace(why + " " + *r.Reason)
+	if r := d.Rollback; r != nil && aws.ToString(r.Reason) != why {
+		why = strings.TrimSpace(why + " " + aws.ToString(r.Reason))
 	}
 	failedHook := slices.ContainsFunc(d.LifecycleHookDetails, func(h ecstypes.DeploymentLifecycleHookDetail) bool {
 		return h.Status == ecstypes.DeploymentLifecycleHookStatusFailed || h.Status == ecstypes.DeploymentLifecycleHookStatusTimedOut

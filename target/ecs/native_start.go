@@ -73,18 +73,36 @@ func (n *Native) ours(ctx context.Context, b *nativeBefore) (string, error) {
 	return "", nil
 }
 
+// surely is ours, asked several times while there is none: a list lags behind, and nothing may
+// be concluded from what is missing once.
+func (n *Native) surely(ctx context.Context, b *nativeBefore) (string, error) {
+	for try := 1; ; try++ {
+		arn, err := n.ours(ctx, b)
+		if err != nil || arn != "" || try == oddTries {
+			return arn, err
+		}
+		if err := pause(ctx, backoff(try)); err != nil {
+			return "", err
+		}
+	}
+}
+
 // started finds the service deployment, and starts it if it is not there. UpdateService has
 // no token: a second call would make a second deployment, so after a call that nobody has
 // answered it is looked for before it is made again, and never after one that was answered.
 func (n *Native) started(ctx context.Context, t target.Task, b *nativeBefore) (string, error) {
+	if t.Step.Event != lifecycle.BeforeInstall {
+		arn, err := n.surely(ctx, b)
+		if err == nil && arn == "" {
+			err = fail(lifecycle.UnitLost, "service %s has no deployment by ECS that this one has started", n.Name)
+		}
+		return arn, err
+	}
 	told := false
 	for try := 1; ; try++ {
 		arn, err := n.ours(ctx, b)
 		if err != nil || arn != "" {
 			return arn, err
-		}
-		if t.Step.Event != lifecycle.BeforeInstall {
-			return "", fail(lifecycle.UnitLost, "service %s has no deployment by ECS that this one has started", n.Name)
 		}
 		if !told {
 			err = n.update(ctx, b)
@@ -140,7 +158,7 @@ func (n *Native) input(b *nativeBefore, svc *ecsService) (*ecs.UpdateServiceInpu
 // rollBack makes ECS go back and waits until it has. One that has started to by itself is
 // waited for; one that never began needs nothing.
 func (n *Native) rollBack(ctx context.Context, t target.Task, b *nativeBefore) error {
-	arn, err := n.ours(ctx, b)
+	arn, err := n.surely(ctx, b)
 	if err != nil || arn == "" {
 		return err
 	}
@@ -171,7 +189,7 @@ func (n *Native) rollBack(ctx context.Context, t target.Task, b *nativeBefore) e
 
 // cleanedUp waits until ECS has removed what the deployment leaves behind.
 func (n *Native) cleanedUp(ctx context.Context, t target.Task, b *nativeBefore, original bool) error {
-	arn, err := n.ours(ctx, b)
+	arn, err := n.surely(ctx, b)
 	if err != nil || arn == "" {
 		return err
 	}
