@@ -61,11 +61,10 @@ var outside = map[string][]string{
 	"golang.org/x/sys":                   {"internal", "lifecycle", "lifecycle/journal", "revision", "target/agent", "target/onprem"},
 	"golang.org/x/crypto":                {"internal", "target/onprem"},
 	"golang.org/x/term":                  {"examples"},
-	"github.com/aws":                     {"internal", "target/throttle", "target/lambda", "rollback/cloudwatch"},
+	"github.com/aws":                     {"internal", "target/throttle", "target/lambda", "target/ecs", "rollback/cloudwatch", "examples"},
 	"golang.org/x/time":                  {"target/throttle"},
 	"github.com/kevinburke/ssh_config":   {"target/onprem"},
 	"github.com/klauspost/compress":      {"target/agent"},
-	"github.com/aws":                     {"internal", "target/ecs", "examples"},
 	"github.com/vbauerster/mpb/v8":       {"examples"},
 }
 
