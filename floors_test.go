@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"internal/awsfake/elb":          1,
 	"internal/awsfake/ecs":          2,
 	"examples/onprem":               4,
+	"examples/ecs":                  4,
 	"examples/validate":             4,
 	"examples/customtarget":         4,
 	"examples/faketest":             4,
