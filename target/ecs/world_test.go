@@ -2,9 +2,11 @@ package ecs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -207,4 +209,64 @@ func (w *world) suspendedNow() bool {
 	require.NoError(w, err)
 	s := out.ScalableTargets[0].SuspendedState
 	return aws.ToBool(s.DynamicScalingInSuspended) || aws.ToBool(s.DynamicScalingOutSuspended) || aws.ToBool(s.ScheduledScalingSuspended)
+}
+
+func codeOf(err error) lifecycle.Code {
+	if e, ok := errors.AsType[*lifecycle.Error](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// hosts is a target group of another type.
+func (w *world) hosts() string {
+	w.Helper()
+	g, err := w.elb.CreateTargetGroup(w.Context(), &elbsdk.CreateTargetGroupInput{Name: aws.String("hosts"), Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp})
+	require.NoError(w, err)
+	return *g.TargetGroups[0].TargetGroupArn
+}
+
+// defaultRule is the default rule of the production listener.
+func (w *world) defaultRule() string {
+	w.Helper()
+	out, err := w.elb.DescribeRules(w.Context(), &elbsdk.DescribeRulesInput{ListenerArn: &w.production})
+	require.NoError(w, err)
+	return *out.Rules[len(out.Rules)-1].RuleArn
+}
+
+// stale is a task set that another deployment has left.
+func (w *world) stale(id string) string {
+	w.Helper()
+	set, err := w.ecs.CreateTaskSet(w.Context(), &ecssdk.CreateTaskSetInput{Cluster: aws.String("main"), Service: aws.String("web"), TaskDefinition: aws.String("web:2"), ExternalId: &id,
+		Scale:                &ecstypes.Scale{Unit: ecstypes.ScaleUnitPercent, Value: 100},
+		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: w.subnets}},
+		LoadBalancers:        []ecstypes.LoadBalancer{{TargetGroupArn: &w.green, ContainerName: aws.String("app"), ContainerPort: aws.Int32(8080)}}})
+	require.NoError(w, err)
+	return *set.TaskSet.TaskSetArn
+}
+
+// another is a service of another controller.
+func (w *world) another(c ecstypes.DeploymentControllerType) string {
+	w.Helper()
+	_, err := w.ecs.CreateService(w.Context(), &ecssdk.CreateServiceInput{Cluster: aws.String("main"), ServiceName: aws.String("other"), DesiredCount: aws.Int32(1), TaskDefinition: aws.String("web:1"),
+		DeploymentController: &ecstypes.DeploymentController{Type: c},
+		LoadBalancers:        []ecstypes.LoadBalancer{{TargetGroupArn: &w.blue, ContainerName: aws.String("app"), ContainerPort: aws.Int32(8080)}}})
+	require.NoError(w, err)
+	return "other"
+}
+
+func (w *world) source(definition, functions string) revision.Source {
+	return revision.Dir(w.revision(definition, functions))
+}
+
+// bundle is an opened revision.
+func (w *world) bundle(definition string, port int) *revision.Bundle {
+	w.Helper()
+	dir := w.revision(definition, "")
+	text, err := os.ReadFile(filepath.Join(dir, "appspec.yaml"))
+	require.NoError(w, err)
+	require.NoError(w, os.WriteFile(filepath.Join(dir, "appspec.yaml"), []byte(strings.Replace(string(text), "8080", fmt.Sprint(port), 1)), 0o600))
+	b, err := revision.Dir(dir).Open(w.Context(), w.TempDir())
+	require.NoError(w, err)
+	return b
 }
