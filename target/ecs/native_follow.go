@@ -69,6 +69,19 @@ func passed(d *ecstypes.ServiceDeployment, step lifecycle.Step) bool {
 	}
 }
 
+// onward are the stages that ECS goes through only while it goes forward. On the way back it goes
+// through the others again.
+var onward = []ecstypes.ServiceDeploymentLifecycleStage{
+	ecstypes.ServiceDeploymentLifecycleStagePreScaleUp, ecstypes.ServiceDeploymentLifecycleStageScaleUp, ecstypes.ServiceDeploymentLifecycleStagePostScaleUp,
+	ecstypes.ServiceDeploymentLifecycleStagePostTestTrafficShift, preProduction, ecstypes.ServiceDeploymentLifecycleStagePostProductionTrafficShift,
+}
+
+// failedLater reports whether a deployment that goes back had done what a step means. Then it
+// is a later step that has failed.
+func failedLater(d *ecstypes.ServiceDeployment, step lifecycle.Step) bool {
+	return slices.Contains(onward, d.LifecycleStage) && slices.Index(stages, d.LifecycleStage) > slices.Index(stages, behind[step.Event])
+}
+
 // paused is the hook that waits for somebody to say continue; nil: none does.
 func paused(d *ecstypes.ServiceDeployment) *ecstypes.DeploymentLifecycleHookDetail {
 	i := slices.IndexFunc(d.LifecycleHookDetails, func(h ecstypes.DeploymentLifecycleHookDetail) bool {
@@ -130,6 +143,9 @@ func (n *Native) forward(ctx context.Context, t target.Task, b *nativeBefore) er
 	}
 	return n.follow(ctx, t, arn, func(d *ecstypes.ServiceDeployment) (bool, error) {
 		if !slices.Contains(running, d.Status) && d.Status != ecstypes.ServiceDeploymentStatusSuccessful || turned(d) {
+			if failedLater(d, t.Step) {
+				return true, nil
+			}
 			return false, n.ended(d)
 		}
 		if passed(d, t.Step) {
