@@ -413,6 +413,34 @@ func TestH5_RollbackRestoresTheSnapshot(t *testing.T) {
 	})
 }
 
+// Weights may be those of listener rules, several of them.
+func TestTrafficByRules(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		var rules ecs.Route
+		for i := range 2 {
+			r, err := w.elb.CreateRule(t.Context(), &elbsdk.CreateRuleInput{ListenerArn: &w.production, Priority: aws.Int32(int32(i + 1)), Conditions: []elbtypes.RuleCondition{{Field: aws.String("path-pattern"), Values: []string{"/a"}}},
+				Actions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: &w.blue}}})
+			require.NoError(t, err)
+			rules = append(rules, *r.Rules[0].RuleArn)
+		}
+		s := w.service()
+		s.Production = rules
+		d := w.deployment("d-2", canary)
+		d.Target = s
+		res, err := d.Run(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, res.Err())
+		out, err := w.elb.DescribeRules(t.Context(), &elbsdk.DescribeRulesInput{RuleArns: rules})
+		require.NoError(t, err)
+		for _, r := range out.Rules {
+			for _, g := range r.Actions[0].ForwardConfig.TargetGroups {
+				require.Equal(t, map[string]int32{"web-blue": 0, "web-green": 100}[w.name(*g.TargetGroupArn)], *g.Weight)
+			}
+		}
+		require.Equal(t, map[string]int32{"web-blue": 1}, w.weights(w.production), "the default action is not in the route")
+	})
+}
+
 // Only what the deployment has made is deleted.
 func TestH6_OnlyOwnTaskSetsAreDeleted(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
