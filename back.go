@@ -92,8 +92,9 @@ func (r *runner) conclude(ctx context.Context, st *strategy.State) (*Result, err
 
 // refused reports whether planning ended with a decision, not with an accident.
 func refused(err error) bool {
-	_, ok := errors.AsType[*lifecycle.Error](err)
-	return ok
+	_, accident := errors.AsType[unlisted](err)
+	_, decision := errors.AsType[*lifecycle.Error](err)
+	return decision && !accident
 }
 
 // planRollback plans the rollback of st as deployment id.

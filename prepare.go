@@ -72,7 +72,7 @@ func (r *runner) fresh(ctx context.Context) error {
 func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.Standing) (strategy.Plan, error) {
 	units, err := r.d.Target.Units(ctx)
 	if err != nil {
-		return strategy.Plan{}, fmt.Errorf("group %s: listing the units: %w", r.d.Group, err)
+		return strategy.Plan{}, unlisted{fmt.Errorf("group %s: listing the units: %w", r.d.Group, err)}
 	}
 	in.Group, in.LastGood, in.Quarantine, in.LostBudget = r.d.Group, standing.LastGood, standing.Quarantine, r.d.LostBudget
 	in.Units = make([]lifecycle.Unit, len(units))
@@ -109,6 +109,12 @@ func (r *runner) plan(ctx context.Context, in strategy.Input, standing strategy.
 	plan.Before, plan.Weights, plan.Leftover = in.Before, in.Weights, left // also where a strategy knows nothing of them
 	return plan, err
 }
+
+// unlisted is the error of a target that could not say what its units are. That is an
+// accident, whatever its code: it decides nothing.
+type unlisted struct{ error }
+
+func (u unlisted) Unwrap() error { return u.error }
 
 // snapshot lets the target say how things stand before a deployment that goes
 // forward. A rollback goes back to what was found then.

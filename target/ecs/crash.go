@@ -1,0 +1,85 @@
+package ecs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+)
+
+// page is how many tasks can be described at once.
+const page = 100
+
+// crashed looks at the tasks of a set that have ended. It says why the last one did, and
+// fails when they are too many: ECS itself would start new ones for ever.
+func (s *Service) crashed(ctx context.Context, w *work, set *ecstypes.TaskSet, want int) (last string, err error) {
+	list, err := call(ctx, "ecs:ListTasks", s.Cluster, s.ECS.ListTasks, &ecs.ListTasksInput{Cluster: &s.Cluster, ServiceName: &s.Name, DesiredStatus: ecstypes.DesiredStatusStopped, MaxResults: aws.Int32(page)}, nil)
+	if err != nil || len(list.TaskArns) == 0 {
+		return "", err
+	}
+	out, err := call(ctx, "ecs:DescribeTasks", s.Cluster, s.ECS.DescribeTasks, &ecs.DescribeTasksInput{Cluster: &s.Cluster, Tasks: list.TaskArns[:min(page, len(list.TaskArns))]}, nil)
+	if err != nil {
+		return "", err
+	}
+	bad := crashes(out.Tasks, set)
+	if len(bad) == 0 {
+		return "", nil
+	}
+	last = fmt.Sprintf("%d tasks have ended by themselves, the last one: %s", len(bad), why(bad[len(bad)-1]))
+	if limit := s.crashes(want); len(bad) >= limit {
+		return last, fail(lifecycle.TargetFailed, "the tasks of task set %s do not stay up: %s; %d are enough to give up (Service.Crashes)", short(aws.ToString(set.TaskSetArn)), last, limit)
+	}
+	return last, nil
+}
+
+// crashes are the tasks of a set that nobody asked to stop, oldest first.
+func crashes(tasks []ecstypes.Task, set *ecstypes.TaskSet) []ecstypes.Task {
+	var bad []ecstypes.Task
+	for _, t := range tasks {
+		by := aws.ToString(t.StartedBy)
+		ours := by == aws.ToString(set.Id) || by == aws.ToString(set.TaskSetArn)
+		if ours && failed(t) {
+			bad = append(bad, t)
+		}
+	}
+	slices.SortStableFunc(bad, func(a, b ecstypes.Task) int { return aws.ToTime(a.CreatedAt).Compare(aws.ToTime(b.CreatedAt)) })
+	return bad
+}
+
+// failed reports whether a task ended by a fault of its own. What ECS stops for its health
+// checks has the same stop code as what it stops to scale in; only the reason tells.
+func failed(t ecstypes.Task) bool {
+	switch t.StopCode {
+	case ecstypes.TaskStopCodeEssentialContainerExited, ecstypes.TaskStopCodeTaskFailedToStart:
+		return true
+	case ecstypes.TaskStopCodeServiceSchedulerInitiated:
+		return strings.Contains(strings.ToLower(aws.ToString(t.StoppedReason)), "health check")
+	default:
+		return false
+	}
+}
+
+// why is the reason of a stopped task, with the exit status and the reasons of its
+// containers.
+func why(t ecstypes.Task) string {
+	parts := []string{fmt.Sprintf("%s: %s", t.StopCode, aws.ToString(t.StoppedReason))}
+	for _, c := range t.Containers {
+		text := ""
+		if c.ExitCode != nil {
+			text = fmt.Sprintf(" exit status %d", *c.ExitCode)
+		}
+		if c.Reason != nil {
+			text += " " + *c.Reason
+		}
+		if text != "" {
+			parts = append(parts, "container "+aws.ToString(c.Name)+text)
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,57 @@
+package ecs
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+)
+
+// resource is the service as its auto scaling calls it.
+func (s *Service) resource() string { return "service/" + short(s.Cluster) + "/" + short(s.Name) }
+
+// scalingState reads what is suspended of the service's auto scaling; nil: it has none, or
+// it is left alone.
+func (s *Service) scalingState(ctx context.Context) (*scalingtypes.SuspendedState, error) {
+	if s.Scaling == nil {
+		return nil, nil
+	}
+	in := &scaling.DescribeScalableTargetsInput{ServiceNamespace: scalingtypes.ServiceNamespaceEcs, ResourceIds: []string{s.resource()},
+		ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount}
+	out, err := call(ctx, "application-autoscaling:DescribeScalableTargets", s.resource(), s.Scaling.DescribeScalableTargets, in, nil)
+	if err != nil || len(out.ScalableTargets) == 0 {
+		return nil, err
+	}
+	return suspended(out.ScalableTargets[0].SuspendedState), nil
+}
+
+// suspend holds the service's auto scaling while traffic moves: the metrics of two task sets
+// that share it mislead its policies.
+func (s *Service) suspend(ctx context.Context, w *work) error {
+	if s.Scaling == nil || w.before.Suspended == nil {
+		return nil
+	}
+	yes := aws.Bool(true)
+	all := &scalingtypes.SuspendedState{DynamicScalingInSuspended: yes, DynamicScalingOutSuspended: yes, ScheduledScalingSuspended: yes}
+	if *w.before.Suspended.DynamicScalingInSuspended && *w.before.Suspended.DynamicScalingOutSuspended && *w.before.Suspended.ScheduledScalingSuspended {
+		return nil
+	}
+	w.note("", "the auto scaling of service %s is suspended until traffic has moved, or is back", s.Name)
+	return s.setScaling(ctx, all)
+}
+
+// resume puts the auto scaling back to how it was found.
+func (s *Service) resume(ctx context.Context, w *work) error {
+	if s.Scaling == nil || w.before.Suspended == nil {
+		return nil
+	}
+	return s.setScaling(ctx, w.before.Suspended)
+}
+
+func (s *Service) setScaling(ctx context.Context, to *scalingtypes.SuspendedState) error {
+	in := &scaling.RegisterScalableTargetInput{ServiceNamespace: scalingtypes.ServiceNamespaceEcs, ResourceId: aws.String(s.resource()),
+		ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount, SuspendedState: to}
+	_, err := call(ctx, "application-autoscaling:RegisterScalableTarget", s.resource(), s.Scaling.RegisterScalableTarget, in, nil)
+	return err
+}
