@@ -62,7 +62,8 @@ func (a *API) faulty(ctx context.Context, h handler, c Call) (any, error) {
 	case AccessDenied:
 		return nil, APIError("AccessDeniedException", "User is not authorized to perform: "+c.Name())
 	}
-	out, err := h.do(ctx, c.In)
+	out, err := h.do(ctx, Clone(c.In))
+	out = Clone(out)
 	switch {
 	case c.Fault == LostReply:
 		return nil, &smithyhttp.RequestSendError{Err: errLost}
