@@ -37,6 +37,14 @@ var floors = map[string]int{
 	"internal/awsfake/lambda":       1,
 	"internal/moto":                 0,
 	"internal/sshtest":              0,
+	"internal/awsfake/machines":     0,
+	"internal/awsfake/elb":          1,
+	"internal/awsfake/autoscaling":  1,
+	"internal/awsfake/classic":      1,
+	"internal/awsfake/ec2":          1,
+	"internal/awsfake/ec2world":     2,
+	"target/ec2":                    3,
+	"target/ec2/instances":          4,
 	"examples/onprem":               4,
 	"examples/validate":             4,
 	"examples/customtarget":         4,
@@ -62,6 +70,7 @@ var outside = map[string][]string{
 	"golang.org/x/time":                  {"target/throttle"},
 	"github.com/kevinburke/ssh_config":   {"target/onprem"},
 	"github.com/klauspost/compress":      {"target/agent"},
+	"github.com/aws":                     {"internal", "target/ec2"},
 	"github.com/vbauerster/mpb/v8":       {"examples"},
 }
 

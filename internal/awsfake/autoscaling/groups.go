@@ -69,6 +69,7 @@ type member struct {
 	until     time.Time // when that hook's time is over
 	hook      string
 	protected bool
+	served    time.Time // since when it is in service
 }
 
 // New makes an account without groups, and gives its operations to the API.
@@ -160,7 +161,8 @@ func (g *Groups) inspect(gr *group) {
 // sick reports whether a load balancer says that the instance is not healthy. One
 // that nobody registered is not healthy.
 func (g *Groups) sick(gr *group, m *member) bool {
-	if aws.ToString(gr.HealthCheckType) != "ELB" || !gr.allows("AddToLoadBalancer") {
+	grace := time.Duration(aws.ToInt32(gr.HealthCheckGracePeriod)) * time.Second
+	if aws.ToString(gr.HealthCheckType) != "ELB" || !gr.allows("AddToLoadBalancer") || time.Since(m.served) < grace {
 		return false
 	}
 	for _, b := range gr.balancers() {
@@ -274,7 +276,7 @@ func (g *Groups) promote(gr *group, m *member) {
 }
 
 func (g *Groups) admit(gr *group, m *member) {
-	m.state = types.LifecycleStateInService
+	m.state, m.served = types.LifecycleStateInService, time.Now()
 	if gr.allows("AddToLoadBalancer") {
 		for _, b := range gr.balancers() {
 			g.Balancers.Register(b, m.id)
