@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 )
 
 // hold suspends, once per deployment, the processes of a group that would work against
 // it.
 func (f *Fleet) hold(ctx context.Context, group, deployment string) error {
-	if group == "" || f.AutoScaling == nil || f.KeepProcesses {
-		return nil
-	}
-	if f.isHeld(group, deployment) {
+	if group == "" || f.AutoScaling == nil || f.KeepProcesses || f.isHeld(group, deployment) {
 		return nil
 	}
 	select { // one does it, others wait
@@ -47,7 +45,7 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 		return err
 	}
 	if len(found) != 1 {
-		return refuse(lifecycle.UnitLost, "the Auto Scaling group %s is gone", group)
+		return nil // the group is gone; what becomes of the instance is seen elsewhere
 	}
 	processes := whileDeploying
 	if tagOf(found[0], deploymentTag) == deployment {
@@ -57,9 +55,10 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 }
 
 // Settle gives back to the fleet's Auto Scaling groups what deployments have suspended,
-// and after a blue/green deployment makes the group that serves the fleet's own. Call
-// it when a deployment has ended, its rollback included, however it ended. What a
-// deployment left that never ended is given back too. It can be called again.
+// and after a blue/green deployment makes the group that serves the fleet's own. The
+// engine calls it when a deployment has ended, its rollback included, however it
+// ended. What a deployment left that never ended is given back too. It can be called
+// again.
 func (f *Fleet) Settle(ctx context.Context) error {
 	if len(f.Groups) == 0 || f.AutoScaling == nil {
 		return nil
@@ -70,6 +69,15 @@ func (f *Fleet) Settle(ctx context.Context) error {
 		return err
 	}
 	var errs []error
+	if c, ok := f.AutoScaling.(CopyClient); ok && f.Green != nil && f.Balancers != nil && len(all) > 1 {
+		for _, root := range f.Groups {
+			line := slices.DeleteFunc(slices.Clone(all), func(g types.AutoScalingGroup) bool { return rootOf(g) != root })
+			errs = append(errs, f.conclude(ctx, c, line))
+		}
+		if all, err = f.line(ctx); err != nil { // some may be gone
+			return errors.Join(append(errs, err)...)
+		}
+	}
 	for _, g := range all {
 		if err := release(ctx, f.AutoScaling, g); err != nil {
 			errs = append(errs, fmt.Errorf("group %s: %w", nameOf(g), err))
