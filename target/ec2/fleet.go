@@ -63,6 +63,7 @@ var (
 	_ target.Balanced    = (*Fleet)(nil)
 	_ target.Checker     = (*Fleet)(nil)
 	_ target.Snapshotter = (*Fleet)(nil)
+	_ target.Settler     = (*Fleet)(nil)
 )
 
 // init makes what the zero value lacks.

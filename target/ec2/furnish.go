@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
-
-func compareIDs(a, b string) int { return strings.Compare(a, b) }
 
 // furnish gives the copy what hangs on the original. All of it can be put again.
 func (p *provisioning) furnish(ctx context.Context, g types.AutoScalingGroup) error {

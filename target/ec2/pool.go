@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,7 +49,11 @@ func (f *Fleet) Provision(ctx context.Context, deployment string, n int) ([]life
 	if err != nil {
 		return nil, ofCall(ctx, deployment, err)
 	}
-	found, err := p.provision(ctx)
+	do := p.provision
+	if n <= 0 {
+		do = p.made // only what there is
+	}
+	found, err := do(ctx)
 	units := f.learn(found, lifecycle.ReplacementRole)
 	return units, ofCall(ctx, deployment, err)
 }
@@ -121,6 +126,15 @@ func (p *provisioning) provision(ctx context.Context) ([]Instance, error) {
 		err = hold(ctx, p.c, g, p.deployment, whileNew) // nobody would deploy to what it launches now
 	}
 	return found, err
+}
+
+// made lists what the copy has, if there is one.
+func (p *provisioning) made(ctx context.Context) ([]Instance, error) {
+	g, err := p.find(ctx)
+	if err != nil || nameOf(g) == "" {
+		return nil, err
+	}
+	return members(ctx, p.f.Instances, []types.AutoScalingGroup{g})
 }
 
 // find reads the copy; one that somebody else made under its name is an error.
@@ -215,7 +229,7 @@ func (p *provisioning) wait(ctx context.Context) ([]Instance, error) {
 		if err != nil {
 			return nil, err
 		}
-		slices.SortFunc(found, func(a, b Instance) int { return compareIDs(a.ID, b.ID) })
+		slices.SortFunc(found, func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })
 		ready := slices.DeleteFunc(slices.Clone(found), func(i Instance) bool { return i.State != "running" })
 		if len(ready) >= p.n {
 			return ready[:p.n], nil
