@@ -71,6 +71,10 @@ var outside = map[string][]string{
 	"github.com/kevinburke/ssh_config":   {"target/onprem"},
 	"github.com/klauspost/compress":      {"target/agent"},
 	"github.com/aws":                     {"internal", "target/ec2"},
+	"github.com/kevinburke/ssh_config":   {"target/onprem"},
+	"github.com/klauspost/compress":      {"target/agent"},
+	"github.com/aws":                     {"internal", "target/ec2", "target/throttle", "target/lambda", "rollback/cloudwatch"},
+	"golang.org/x/time":                  {"target/throttle"},
 	"github.com/vbauerster/mpb/v8":       {"examples"},
 }
 

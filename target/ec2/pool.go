@@ -69,7 +69,7 @@ func (f *Fleet) copying(ctx context.Context, deployment string, n int) (*provisi
 	switch {
 	case f.Green == nil || !f.Green.empty():
 		return nil, refuse(lifecycle.Unsupported, "the fleet makes no replacements: set Fleet.Green to an empty Green to have the Auto Scaling group copied")
-	case !ok || len(f.Groups) != 1 || len(f.Tags) > 0:
+	case !ok || len(f.Groups) != 1 || !f.Tags.Empty():
 		return nil, refuse(lifecycle.Unsupported, "to be copied, a fleet must be exactly one Auto Scaling group and no tags, with a client that can do it; this one is %s", f.Selection)
 	}
 	name := copyName(f.Groups[0], deployment)

@@ -8,20 +8,22 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"github.com/cutover-deploy/cutover/target/tags"
 )
 
 // Selection says which instances are meant: those with tags, those of Auto Scaling
 // groups, or both together. It is looked up when a deployment begins, and again when
 // it looks for instances that have joined.
 type Selection struct {
-	Tags   TagGroups
+	Tags   tags.Selection
 	Groups []string // names of Auto Scaling groups; CodeDeploy allows 10
 }
 
 // String is the selection in words.
 func (s Selection) String() string {
 	var words []string
-	if len(s.Tags) > 0 {
+	if !s.Tags.Empty() {
 		words = append(words, "tags "+s.Tags.String())
 	}
 	if len(s.Groups) > 0 {
@@ -30,7 +32,7 @@ func (s Selection) String() string {
 	return strings.Join(words, ", and ")
 }
 
-func (s Selection) empty() bool { return len(s.Tags)+len(s.Groups) == 0 }
+func (s Selection) empty() bool { return s.Tags.Empty() && len(s.Groups) == 0 }
 
 // leaving and arriving are members of Auto Scaling groups that are not deployed to:
 // those that go, and those that are not there yet and will join.
@@ -46,16 +48,16 @@ func arriving(s types.LifecycleState) bool {
 // those of the selection, looked up already.
 func (s Selection) find(ctx context.Context, ec2 Instances, groups []types.AutoScalingGroup) ([]Instance, error) {
 	var found []Instance
-	if len(s.Tags) > 0 {
-		if err := s.Tags.valid(); err != nil {
+	if !s.Tags.Empty() {
+		if err := valid(s.Tags); err != nil {
 			return nil, err
 		}
-		all, err := describe(ctx, ec2, s.Tags.query())
+		all, err := describe(ctx, ec2, narrow(s.Tags))
 		if err != nil {
 			return nil, err
 		}
 		for _, i := range all {
-			if s.Tags.match(i.Tags) && !i.gone() {
+			if s.Tags.Match(i.Tags) && !i.gone() {
 				found = append(found, i)
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/ec2"
 	"github.com/cutover-deploy/cutover/target/fake"
+	"github.com/cutover-deploy/cutover/target/tags"
 )
 
 // world is a fleet in memory whose hosts are fakes: what is deployed to them is known
@@ -124,7 +125,7 @@ func (w *world) fleet(s ec2.Selection) *ec2.Fleet {
 		Balancers: &ec2.Balancers{TargetGroups: []string{"web"}, V2: w.V2, V1: w.V1}}
 }
 
-var webTag = ec2.Selection{Tags: ec2.TagGroups{{{Key: "role", Value: "web"}}}}
+var webTag = ec2.Selection{Tags: tags.Selection{Filters: tags.Group{{Key: "role", Value: "web"}}}}
 
 // deployment deploys a small revision.
 func (w *world) deployment(t *testing.T, to target.Target, s strategy.Strategy) *cutover.Deployment {
