@@ -52,9 +52,11 @@ func (c *command) read(ctx context.Context) (map[string]types.CommandInvocation,
 	return nil, refuse(lifecycle.TargetFailed, "the list of a command's hosts does not end")
 }
 
-// pause is how long to wait before the n-th look.
-func (c *command) pause(n int) time.Duration {
-	return min(or(c.ssm.Poll, 15*time.Second), time.Second<<min(n/2, 6))
+// pause is how long to wait before the n-th look. All commands are looked at at the same
+// moments, so that hosts that are done go on together, and share their next command.
+func (c *command) pause(n int, now time.Time) time.Duration {
+	every := min(or(c.ssm.Poll, 15*time.Second), time.Second<<min(n/2, 6))
+	return now.Truncate(every).Add(every).Sub(now)
 }
 
 // limit is how long a host's answer is waited for.
@@ -66,7 +68,7 @@ func (c *command) limit() time.Duration {
 func (c *command) await(ctx context.Context, t target.Task) error {
 	id, mark, delayed := t.Step.Unit, 0, false
 	for n := 0; ; n++ {
-		if err := sleep(ctx, c.pause(n)); err != nil {
+		if err := sleep(ctx, c.pause(n, time.Now())); err != nil {
 			return err
 		}
 		all, at, err := c.shared.After(ctx, mark)

@@ -54,14 +54,13 @@ func packFile(ctx context.Context, b *revision.Bundle) (*packedFile, error) {
 // repack is an archive that was put before and is packed again only if somebody reads
 // it, because it is no longer there.
 type repack struct {
-	ctx    context.Context // of the one call that it is made for
-	bundle *revision.Bundle
-	f      *packedFile
+	pack func() (*packedFile, error)
+	f    *packedFile
 }
 
 func (r *repack) open() (err error) {
 	if r.f == nil {
-		r.f, err = packFile(r.ctx, r.bundle)
+		r.f, err = r.pack()
 	}
 	return err
 }

@@ -131,7 +131,7 @@ func (p *parts) revision(ctx context.Context, to Store, job *target.Job) (*revis
 	}
 	p.packing.Lock() // others wait: the archive is the same for all hosts
 	defer p.packing.Unlock()
-	again := &repack{ctx: ctx, bundle: job.Bundle}
+	again := &repack{pack: func() (*packedFile, error) { return packFile(ctx, job.Bundle) }}
 	defer again.close()
 	a, content := p.last, io.ReadSeeker(again)
 	if a == nil || a.job != job {
