@@ -157,7 +157,7 @@ func (b *Balancers) weights(ctx context.Context) (map[string]lifecycle.Weight, e
 	}
 	in := map[string]int{}
 	for _, s := range sides {
-		now, _, err := s.read(ctx, s.shared.Mark())
+		now, err := s.read(ctx)
 		if err != nil {
 			return nil, err
 		}

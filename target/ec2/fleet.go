@@ -16,7 +16,7 @@ import (
 // first use; then it may be used from many goroutines. It must not be copied after use.
 //
 // While a deployment lasts, processes of its Auto Scaling groups are suspended that
-// would work against it: AZRebalance, AlarmNotification, ReplaceUnhealthy,
+// would work against it: AZRebalance, AlarmNotification, HealthCheck, ReplaceUnhealthy,
 // ScheduledActions. What was suspended is written in a tag of the group first, and
 // given back by [Fleet.Settle], also when another process finds it.
 type Fleet struct {

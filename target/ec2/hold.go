@@ -14,12 +14,13 @@ import (
 
 // Processes of an Auto Scaling group that would work against a deployment.
 var (
-	// whileDeploying would replace or move hosts that are out of traffic for a
-	// while, or change how many there are.
-	whileDeploying = []string{"AZRebalance", "AlarmNotification", "ReplaceUnhealthy", "ScheduledActions"}
+	// whileDeploying would replace or move hosts that are out of traffic for a while, or
+	// change how many there are. HealthCheck is among them because what it has marked
+	// unhealthy meanwhile would be replaced as soon as ReplaceUnhealthy is resumed.
+	whileDeploying = []string{"AZRebalance", "AlarmNotification", "HealthCheck", "ReplaceUnhealthy", "ScheduledActions"}
 	// whileNew would send traffic to replacements that are not ready, or launch further
 	// ones that nobody deploys to.
-	whileNew = []string{"AZRebalance", "AddToLoadBalancer", "AlarmNotification", "Launch", "ReplaceUnhealthy", "ScheduledActions"}
+	whileNew = []string{"AZRebalance", "AddToLoadBalancer", "AlarmNotification", "HealthCheck", "Launch", "ReplaceUnhealthy", "ScheduledActions"}
 )
 
 // held is what a deployment has suspended in a group, as its tag tells.

@@ -84,7 +84,7 @@ func (f *Fleet) busy(ctx context.Context) (map[string]string, error) {
 	}
 	busy := map[string]string{}
 	for _, s := range sides {
-		now, _, err := s.read(ctx, s.shared.Mark())
+		now, err := s.read(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -32,6 +33,8 @@ type side struct {
 	balancer balancer
 	poll     time.Duration
 	shared   batch.Shared[map[string]standing]
+	delays   batch.Shared[time.Duration]
+	wrote    atomic.Int64 // mark of the last change
 	writes   batch.Gatherer[move, string, struct{}]
 }
 
@@ -40,7 +43,7 @@ const maxBatch = 100
 
 func (b *Balancers) newSide(one balancer) *side {
 	s := &side{balancer: one, poll: b.poll()}
-	s.shared.Read = one.read
+	s.shared.Read, s.delays.Read = one.read, one.delay
 	s.writes.Window, s.writes.Max = b.gather(), maxBatch
 	s.writes.Send = func(ctx context.Context, m move, ids []string) []batch.Result[struct{}] {
 		return s.send(ctx, m, ids)
@@ -56,6 +59,7 @@ func (s *side) send(ctx context.Context, m move, ids []string) []batch.Result[st
 		write = s.balancer.take
 	}
 	err := insist(ctx, func() error { return write(ctx, ids) })
+	s.wrote.Store(int64(s.shared.Mark()))
 	if err != nil && len(ids) > 1 && s.balancer.single(err) {
 		half := len(ids) / 2
 		return append(s.send(ctx, m, ids[:half]), s.send(ctx, m, ids[half:])...)
@@ -68,16 +72,19 @@ func (s *side) send(ctx context.Context, m move, ids []string) []batch.Result[st
 	return batch.Same(len(ids), struct{}{}, err)
 }
 
+// recent is how old a reading may be that was begun after the last change.
+const recent = time.Second
+
 // read looks at the health, again if what is in the way may pass.
-func (s *side) read(ctx context.Context, mark int) (now map[string]standing, at int, err error) {
+func (s *side) read(ctx context.Context) (now map[string]standing, err error) {
 	err = insist(ctx, func() (err error) {
-		now, at, err = s.shared.After(ctx, mark)
+		now, err = s.shared.Recent(ctx, int(s.wrote.Load()), recent)
 		return err
 	})
 	if err != nil {
 		err = failed("reading the health: "+s.balancer.String(), err)
 	}
-	return now, at, err
+	return now, err
 }
 
 // agreeing is how many looks in a row must say the same: one may be older than what
@@ -87,7 +94,7 @@ const agreeing = 2
 // do makes a move and waits until the host has made it, or never will.
 func (s *side) do(ctx context.Context, id string, m move, limit time.Duration, note func(lifecycle.Note)) error {
 	if limit == 0 {
-		err := insist(ctx, func() (err error) { limit, err = s.balancer.delay(ctx); return err })
+		err := insist(ctx, func() (err error) { limit, err = s.delays.Recent(ctx, 0, time.Minute); return err })
 		if err != nil {
 			return failed("reading the delay: "+s.balancer.String(), err)
 		}

@@ -194,3 +194,18 @@ func TestManyWhoWantItNewShareTwoReadings(t *testing.T) {
 		require.LessOrEqual(t, *n, 2)
 	})
 }
+
+func TestRecentReadingIsUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, n := counter()
+		for _, want := range []int{1, 1, 2} {
+			got, err := s.Recent(t.Context(), 0, 5*time.Second)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+			time.Sleep(3 * time.Second)
+		}
+		_, err := s.Recent(t.Context(), s.Mark(), time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, 3, *n, "something was written since")
+	})
+}

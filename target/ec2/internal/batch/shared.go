@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Shared is a reading that many goroutines want at about the same time. However many
@@ -20,7 +21,8 @@ type Shared[T any] struct {
 }
 
 type flight[T any] struct {
-	n     int // from 1
+	n     int       // from 1
+	at    time.Time // when it began
 	value T
 	err   error
 	done  chan struct{}
@@ -56,6 +58,18 @@ func (s *Shared[T]) After(ctx context.Context, mark int) (value T, at int, err e
 	}
 }
 
+// Recent returns a reading that was begun after mark, and not longer than age ago: the
+// newest if it will do, or a new one.
+func (s *Shared[T]) Recent(ctx context.Context, mark int, age time.Duration) (T, error) {
+	s.mu.Lock()
+	if s.last.n > 0 && time.Since(s.last.at) > age {
+		mark = max(mark, s.last.n)
+	}
+	s.mu.Unlock()
+	value, _, err := s.After(ctx, mark)
+	return value, err
+}
+
 // join finds a reading that is new enough, or makes one for the caller to do, after
 // the one before it.
 func (s *Shared[T]) join(mark int) (f, before *flight[T], mine bool) {
@@ -87,6 +101,7 @@ func (s *Shared[T]) fly(ctx context.Context, f, before *flight[T]) {
 		}
 	}
 	if ctx.Err() == nil {
+		f.at = time.Now()
 		f.value, f.err = s.Read(ctx)
 	}
 	f.left = ctx.Err() != nil
