@@ -117,9 +117,11 @@ func (f *Fleet) groups(ctx context.Context) (blue, green []types.AutoScalingGrou
 	for _, root := range f.Groups {
 		old, fresh := split(all, root, made)
 		if len(old) > 1 {
+			all := old
 			if old, err = f.serving(ctx, old, root); err != nil {
 				return nil, nil, err
 			}
+			fresh = append(fresh, unfinished(all, old)...)
 		}
 		if len(old) == 0 {
 			return nil, nil, refuse(lifecycle.NoUnits, "there is no Auto Scaling group %q, and none that was copied from it: look at the name, the region and the account", root)
@@ -160,6 +162,15 @@ func split(all []types.AutoScalingGroup, root string, made map[string]bool) (old
 		}
 	}
 	return old, fresh
+}
+
+// unfinished are the copies that deployments have made that have not ended: they hold
+// them still. Another process may have made them.
+func unfinished(all, serving []types.AutoScalingGroup) []types.AutoScalingGroup {
+	return slices.DeleteFunc(slices.Clone(all), func(g types.AutoScalingGroup) bool {
+		return slices.ContainsFunc(serving, func(o types.AutoScalingGroup) bool { return nameOf(o) == nameOf(g) }) ||
+			tagOf(g, deploymentTag) == "" || heldBy(g).deployment != tagOf(g, deploymentTag)
+	})
 }
 
 // serving chooses between a group and what earlier deployments have left of its
