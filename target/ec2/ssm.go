@@ -57,7 +57,8 @@ type SSM struct {
 	// limits of the scripts come first.
 	Execution time.Duration
 	// Gather is how long a step waits for others that go into the same command. Zero:
-	// half a second. Negative: not at all.
+	// half a second. Negative: not at all. As long as enough hosts are one event behind
+	// to fill the command, it waits for them, up to ten seconds.
 	Gather time.Duration
 	// Poll is how often a command is looked at once it has run for a while; more often
 	// before. Zero: 15 s.
@@ -66,6 +67,7 @@ type SSM struct {
 	once  sync.Once
 	steps batch.Gatherer[kind, string, *command]
 	parts parts
+	march march
 }
 
 var (
@@ -91,6 +93,7 @@ func (s *SSM) init() {
 		if s.Gather != 0 {
 			s.steps.Window = max(0, s.Gather)
 		}
+		s.steps.Hold, s.steps.Patience = s.march.behind, patienceOfBatch
 	})
 }
 
@@ -138,7 +141,9 @@ func (m *managed) perform(ctx context.Context, t target.Task) error {
 		return refuse(lifecycle.TargetFailed, "the task has no job")
 	}
 	s.init()
-	c, err := s.steps.Do(ctx, kind{t.Job, t.Step.Deployment, t.Step.Stage, t.Step.Event, t.Step.Weight}, m.instance.ID)
+	k := kind{t.Job, t.Step.Deployment, t.Step.Stage, t.Step.Event, t.Step.Weight}
+	defer s.march.arrive(m.instance.ID, k)()
+	c, err := s.steps.Do(ctx, k, m.instance.ID)
 	if err != nil {
 		return err
 	}

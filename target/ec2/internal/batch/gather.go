@@ -17,6 +17,11 @@ type Gatherer[G comparable, K, R any] struct {
 	Window time.Duration // how long the first of a batch waits for others; zero: not at all
 	Max    int           // items in a batch; zero: no limit
 
+	// Hold, if not nil, is asked when the window is over and the batch of n items is not
+	// full. While it says yes, the batch waits for another window, and for Patience in all.
+	Hold     func(group G, n int) bool
+	Patience time.Duration
+
 	// Send does a batch and returns a result for each item, in their order. Items of
 	// different groups never come together.
 	Send func(ctx context.Context, group G, items []K) []Result[R]
@@ -91,12 +96,10 @@ func (g *Gatherer[G, K, R]) join(group G, item K) (r *round[K, R], i int, lead b
 // lead waits until the round is to go, and does it.
 func (g *Gatherer[G, K, R]) lead(ctx context.Context, group G, r *round[K, R]) {
 	defer close(r.done)
-	window := time.NewTimer(g.Window)
-	defer window.Stop()
-	select {
-	case <-window.C:
-	case <-r.full:
-	case <-ctx.Done():
+	for began := time.Now(); !r.ripe(ctx, g.Window) && g.Hold != nil && time.Since(began) < g.Patience; {
+		if !g.Hold(group, g.size(r)) {
+			break
+		}
 	}
 	g.mu.Lock()
 	if g.open[group] == r {
@@ -110,6 +113,25 @@ func (g *Gatherer[G, K, R]) lead(ctx context.Context, group G, r *round[K, R]) {
 	for len(r.results) < len(r.items) && !r.left {
 		r.results = append(r.results, Result[R]{Err: errors.New("batch: no result came for an item")})
 	}
+}
+
+// ripe waits for a window, and reports whether there is nothing more to wait for.
+func (r *round[K, R]) ripe(ctx context.Context, window time.Duration) bool {
+	t := time.NewTimer(window)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return false
+	case <-r.full:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+func (g *Gatherer[G, K, R]) size(r *round[K, R]) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(r.items)
 }
 
 // Same is the same result for n items.
