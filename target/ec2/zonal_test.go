@@ -11,6 +11,7 @@ import (
 
 	fakecloudwatch "github.com/cutover-deploy/cutover/internal/awsfake/cloudwatch"
 	"github.com/cutover-deploy/cutover/internal/awsfake/ec2world"
+	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -27,7 +28,7 @@ func TestZonesWithAlarms(t *testing.T) {
 		d := w.deployment(t, w.fleet(webTag), strategy.InPlace{Minimum: strategy.Minimum{Count: 7}})
 		zonal := w.deployment(t, w.fleet(webTag), strategy.InPlace{Minimum: strategy.Minimum{Count: 6},
 			Zonal: &strategy.Zonal{Monitor: 10 * time.Minute, FirstMonitor: 30 * time.Minute, Minimum: strategy.Minimum{Count: 1}}})
-		zonal.Journal = d.Journal
+		zonal.Journal, zonal.Revision = d.Journal, revision.Dir(revisionOf(t, "two", "exit 0"))
 		zonal.Rollback.OnAlarm = true
 		watch := &cloudwatch.Alarms{Client: sdk.NewFromConfig(w.API.Config()), Names: []string{"errors"}}
 		zonal.Watch = rollback.Watch{Alarms: watch.List()}
