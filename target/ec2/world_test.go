@@ -159,3 +159,9 @@ func statuses(res *cutover.Result) string {
 	}
 	return fmt.Sprint(n)
 }
+
+// pass lets the world go on for a while.
+func (w *world) pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	w.run(t, func() { time.Sleep(d) })
+}
