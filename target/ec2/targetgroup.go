@@ -96,6 +96,9 @@ func (g *targetGroup) take(ctx context.Context, ids []string) error {
 	if err == nil {
 		_, err = g.client.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: arn, Targets: targets(ids)})
 	}
+	if len(ids) == 1 && awsCode(err) == "InvalidTarget" {
+		return nil // it is not registered, which is what was wanted; a look at the health will tell
+	}
 	return err
 }
 
