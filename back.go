@@ -35,6 +35,10 @@ func (r *runner) finish(ctx context.Context, st *strategy.State, end *strategy.E
 	if note := leftNote(st, end.Verdict); note != nil && out.Rollback == "" {
 		records = append(records, noted(here, *note))
 	}
+	records = append(records, r.settle(ctx, st, out)...)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: abandoned, it can be resumed: %w", here.Deployment, context.Cause(ctx))
+	}
 	data, err := json.Marshal(out)
 	if err != nil {
 		return fmt.Errorf("%s: writing the outcome: %w", here.Deployment, err)

@@ -57,6 +57,16 @@ type Pool interface {
 	Retire(ctx context.Context, unit string) error
 }
 
+// Settler is what a [Target] also is when it holds something back for as long as a
+// deployment lasts, such as auto scaling that is suspended.
+type Settler interface {
+	// Settle gives it back. The engine asks when a deployment has ended, in whatever
+	// way, just before its last record; if it is rolled back, at the end of the
+	// rollback. It asks again after a crash, and it asks also where nothing was held.
+	// An error becomes a note of the deployment.
+	Settle(ctx context.Context) error
+}
+
 // Snapshotter is what a [Target] also is when its deployments change things that a
 // rollback must put back as they were found: weights of traffic, the primary task
 // set, auto scaling that was suspended.

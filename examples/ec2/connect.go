@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	awscloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
+
+	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
+	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/ec2"
+	"github.com/cutover-deploy/cutover/target/ec2/instances"
+	"github.com/cutover-deploy/cutover/target/onprem"
+	"github.com/cutover-deploy/cutover/target/throttle"
+)
+
+// place is where a deployment goes to: AWS, an emulator, or this process.
+type place struct {
+	instances ec2.Instances
+	scaling   ec2.CopyClient
+	v2        ec2.TargetGroupClient
+	v1        ec2.ClassicClient
+	alarms    cloudwatch.Client
+	reach     ec2.Reach
+	limits    *throttle.Limits
+	region    string
+}
+
+// placeOf makes the clients of one configuration. They share what the account may do.
+func placeOf(cfg aws.Config) place {
+	limits := &throttle.Limits{}
+	limits.Attach(&cfg)
+	return place{
+		instances: instances.EC2{Client: awsec2.NewFromConfig(cfg)}, scaling: autoscaling.NewFromConfig(cfg),
+		v2: elasticloadbalancingv2.NewFromConfig(cfg), v1: elasticloadbalancing.NewFromConfig(cfg),
+		alarms: awscloudwatch.NewFromConfig(cfg), limits: limits, region: cfg.Region,
+	}
+}
+
+// connect makes clients for AWS, or for an emulator.
+func connect(ctx context.Context, opt options) (place, error) {
+	var load []func(*config.LoadOptions) error
+	if opt.region != "" {
+		load = append(load, config.WithRegion(opt.region))
+	}
+	if opt.endpoint != "" {
+		load = append(load, config.WithBaseEndpoint(opt.endpoint), config.WithDefaultRegion("us-east-1"),
+			config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("emulator", "emulator", "")))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return place{}, err
+	}
+	p := placeOf(cfg)
+	if opt.endpoint == "" {
+		limited := cfg.Copy()
+		p.limits.Attach(&limited)
+		p.reach = &ec2.SSM{Client: ssm.NewFromConfig(limited), Program: opt.program,
+			Store: ec2.Bucket{Client: s3.NewFromConfig(cfg), Name: opt.bucket, Prefix: prefix}}
+		return p, nil
+	}
+	p.reach = directories(filepath.Join(opt.root, "hosts"))
+	p.alarms = awscloudwatch.NewFromConfig(cfg, func(o *awscloudwatch.Options) {
+		o.Protocol = awsjson.New10(schemas.GraniteServiceVersion20100801) // the one that emulators speak
+	})
+	return p, nil
+}
+
+// prefix is that of all keys in the bucket.
+const prefix = "cutover/"
+
+// directories stand for instances that run nothing.
+func directories(dir string) ec2.HostFunc {
+	return func(i ec2.Instance) target.Host {
+		return &onprem.Local{ID: i.ID, Zone: i.Zone, State: filepath.Join(dir, "state", i.ID), Root: filepath.Join(dir, i.ID), Allow: []string{dir}}
+	}
+}

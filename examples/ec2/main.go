@@ -1,0 +1,105 @@
+// Command ec2 deploys to EC2 instances, chosen by tags or by an Auto Scaling group, behind
+// target groups and classic load balancers.
+//
+// Without flags it is a demonstration in memory, without an account: an Auto Scaling
+// group of four behind a target group gets revision 1 in place, half at a time; revision
+// 2 comes blue/green, on a copy of the group that takes over; revision 3 is broken, and
+// the originals keep the traffic.
+//
+//	go run ./examples/ec2
+//
+// With -revision it deploys a directory or an archive, to AWS with the credentials that
+// the SDK finds. Hosts are reached by Run Command: this program is sent to them, by way
+// of the bucket, and is their agent.
+//
+//	go run ./examples/ec2 -revision ./my-app -tag 'env=prod; role=web' -bucket my-bucket -plan
+//	go run ./examples/ec2 -revision ./my-app -group web -target-group web -bucket my-bucket -root ./state -strategy half
+//	go run ./examples/ec2 -revision ./my-app -group web -target-group web -bucket my-bucket -root ./state -blue-green
+//
+// -plan touches nothing. It prints what would be done, and the IAM policies that the
+// controller and the hosts need. With -endpoint it deploys to an emulator. Instances of
+// emulators run nothing, so directories below the root stand for them.
+//
+// Kill it at any moment and start it again with -resume: it goes on where it was.
+//
+// The exit status is 0 if the deployment succeeded, 1 if it did not (also when it was
+// rolled back), 2 if the flags make no sense. The demonstration exits with 0 if all went
+// as told above.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target/agent"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	agent.Main() // on a host this program is the agent
+	os.Exit(run(untilSignal(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// untilSignal is done at the first signal that asks the program to end: the deployment
+// is abandoned then, and can be resumed. A second signal ends the program at once.
+func untilSignal() context.Context {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opt, err := parseFlags(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "ec2: %v\nRun it with -help for the flags.\n", err)
+		return exitUsage
+	}
+	ok, err := perform(ctx, opt, newShow(opt, stdout, stderr))
+	if err != nil {
+		fmt.Fprintln(stderr, "ec2:", lifecycle.Escape(err.Error()))
+		if errors.Is(err, cutover.ErrUnfinished) || ctx.Err() != nil && !opt.plan {
+			fmt.Fprintf(stderr, "Go on with -resume -root %s\n", opt.root)
+		}
+	}
+	if err != nil || !ok {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// perform does what the flags say, and reports whether it went well.
+func perform(ctx context.Context, opt options, s *show) (ok bool, err error) {
+	if opt.root == "" {
+		if opt.root, err = os.MkdirTemp("", "cutover-ec2-"); err != nil {
+			return false, err
+		}
+		if opt.plan || opt.revision == "" {
+			defer os.RemoveAll(opt.root)
+		}
+	}
+	if opt.revision == "" {
+		return demonstrate(ctx, opt, s)
+	}
+	p, err := connect(ctx, opt)
+	if err != nil {
+		return false, err
+	}
+	return deploy(ctx, opt, p, s)
+}

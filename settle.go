@@ -1,0 +1,26 @@
+package cutover
+
+import (
+	"context"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// settle lets the target give back what it holds while deployments last, unless a
+// rollback follows: then that does it. What could not be given back is a note, since the
+// deployment itself has ended as it has.
+func (r *runner) settle(ctx context.Context, st *strategy.State, out strategy.Outcome) []lifecycle.Record {
+	s, ok := r.d.Target.(target.Settler)
+	if !ok || out.Rollback != "" {
+		return nil
+	}
+	err := s.Settle(ctx)
+	if err == nil {
+		return nil
+	}
+	f := failure(err)
+	here := lifecycle.Step{Deployment: st.Plan().Deployment}
+	return []lifecycle.Record{noted(here, lifecycle.Note{Code: f.Code, Text: "the target could not give back what it held during the deployment: " + f.Message})}
+}

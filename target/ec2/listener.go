@@ -1,0 +1,249 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// HookName is the name of the lifecycle hook that a [Listener] answers.
+const HookName = "cutover-launch"
+
+// launching is the transition that the hook is for.
+const launching = "autoscaling:EC2_INSTANCE_LAUNCHING"
+
+// HookClient is what is used of [autoscaling.Client] by a [Listener].
+type HookClient interface {
+	GroupClient
+	PutLifecycleHook(context.Context, *autoscaling.PutLifecycleHookInput, ...func(*autoscaling.Options)) (*autoscaling.PutLifecycleHookOutput, error)
+	RecordLifecycleActionHeartbeat(context.Context, *autoscaling.RecordLifecycleActionHeartbeatInput, ...func(*autoscaling.Options)) (*autoscaling.RecordLifecycleActionHeartbeatOutput, error)
+	CompleteLifecycleAction(context.Context, *autoscaling.CompleteLifecycleActionInput, ...func(*autoscaling.Options)) (*autoscaling.CompleteLifecycleActionOutput, error)
+}
+
+// Listener deploys to the instances that Auto Scaling groups launch, before they are in
+// service, as CodeDeploy does: a lifecycle hook holds each of them until the last good
+// revision is on it. Call [Listener.Install] once, and [Listener.Run] in a process that
+// is always there; several of them do no harm.
+//
+// It polls the groups and needs no queue. What it does to an instance is known by the
+// instance and the revision, so one that is started again goes on, and does nothing
+// twice. Copies in the making, of blue/green deployments, it leaves alone.
+type Listener struct {
+	Groups      []string   // names of Auto Scaling groups; their copies are meant too. Required
+	AutoScaling HookClient // required
+	Instances   Instances  // required
+	Reach       Reach      // required
+	Balancers   *Balancers // nil: there are none
+
+	// Job says what to deploy: the last good revision, with the same Group as the
+	// deployments have. It is asked for each instance. Nil, without an error: there is
+	// none yet, and the instance goes into service as it is. Required.
+	Job func(ctx context.Context) (*target.Job, error)
+
+	// Poll is how often the groups are looked at. Zero: 15 s.
+	Poll time.Duration
+	// Observe, if not nil, is told how each launch has ended: nil for success. It may be
+	// called from many goroutines.
+	Observe func(group, instance string, err error)
+
+	once  sync.Once
+	fleet *Fleet
+	mu    sync.Mutex
+	busy  map[string]bool
+}
+
+func (l *Listener) init() {
+	l.once.Do(func() {
+		l.busy = map[string]bool{}
+		l.fleet = &Fleet{Selection: Selection{Groups: l.Groups}, Instances: l.Instances, AutoScaling: l.AutoScaling,
+			Reach: l.Reach, Balancers: l.Balancers, KeepProcesses: true}
+		l.fleet.init()
+	})
+}
+
+// The hook's own settings, which are CodeDeploy's.
+const (
+	heartbeat = 10 * time.Minute // without a sign of life the instance is abandoned
+	beat      = 5 * time.Minute  // between signs of life
+)
+
+// Install puts the hook on the groups. It can be done again.
+func (l *Listener) Install(ctx context.Context) error {
+	l.init()
+	line, err := l.fleet.line(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range line {
+		err := insist(ctx, func() error {
+			_, err := l.AutoScaling.PutLifecycleHook(ctx, &autoscaling.PutLifecycleHookInput{AutoScalingGroupName: g.AutoScalingGroupName, LifecycleHookName: aws.String(HookName),
+				LifecycleTransition: aws.String(launching), DefaultResult: aws.String("ABANDON"), HeartbeatTimeout: aws.Int32(int32(heartbeat.Seconds()))})
+			return err
+		})
+		if err != nil {
+			return failed("putting the lifecycle hook on "+nameOf(g), err)
+		}
+	}
+	return nil
+}
+
+// Run answers the hook until ctx is cancelled, and then returns context.Cause(ctx), after
+// what it was doing has been abandoned. Groups that cannot be read are read again.
+func (l *Listener) Run(ctx context.Context) error {
+	l.init()
+	var all sync.WaitGroup
+	defer all.Wait()
+	for {
+		line, err := l.fleet.line(ctx)
+		if err != nil && ctx.Err() == nil && l.Observe != nil {
+			l.Observe("", "", err)
+		}
+		for _, g := range line {
+			for _, i := range g.Instances {
+				if id := aws.ToString(i.InstanceId); i.LifecycleState == types.LifecycleStatePendingWait && !inTheMaking(g) && l.take(id) {
+					all.Go(func() {
+						defer l.leave(id)
+						l.launch(ctx, nameOf(g), id)
+					})
+				}
+			}
+		}
+		if err := sleep(ctx, or(l.Poll, 15*time.Second)); err != nil {
+			return err
+		}
+	}
+}
+
+// inTheMaking reports whether a deployment is making a group.
+func inTheMaking(g types.AutoScalingGroup) bool {
+	made := tagOf(g, deploymentTag)
+	return made != "" && heldBy(g).deployment == made
+}
+
+func (l *Listener) take(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy[id] {
+		return false
+	}
+	l.busy[id] = true
+	return true
+}
+
+func (l *Listener) leave(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.busy, id)
+}
+
+// launch deploys to one instance and answers the hook. An instance that waits for
+// another hook is looked at again later.
+func (l *Listener) launch(ctx context.Context, group, id string) {
+	if l.alive(ctx, group, id) != nil {
+		return
+	}
+	beating, stop := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	all.Go(func() {
+		for sleep(beating, beat) == nil {
+			l.alive(beating, group, id) // what it costs is seen when the hook is answered
+		}
+	})
+	err := l.deploy(ctx, id)
+	stop()
+	all.Wait()
+	if ctx.Err() != nil {
+		return // who is started next goes on
+	}
+	result := "CONTINUE"
+	if err != nil {
+		result = "ABANDON"
+	}
+	if answer := l.complete(ctx, group, id, result); err == nil {
+		err = answer
+	}
+	if l.Observe != nil {
+		l.Observe(group, id, err)
+	}
+}
+
+// alive tells Auto Scaling to wait on. It fails if the instance does not wait for our
+// hook.
+func (l *Listener) alive(ctx context.Context, group, id string) error {
+	return insistFor(ctx, time.Minute, func() error {
+		_, err := l.AutoScaling.RecordLifecycleActionHeartbeat(ctx, &autoscaling.RecordLifecycleActionHeartbeatInput{
+			AutoScalingGroupName: &group, InstanceId: &id, LifecycleHookName: aws.String(HookName)})
+		return err
+	})
+}
+
+func (l *Listener) complete(ctx context.Context, group, id, result string) error {
+	again := false
+	err := insist(ctx, func() error {
+		_, err := l.AutoScaling.CompleteLifecycleAction(ctx, &autoscaling.CompleteLifecycleActionInput{
+			AutoScalingGroupName: &group, InstanceId: &id, LifecycleHookName: aws.String(HookName), LifecycleActionResult: &result})
+		if again && awsCode(err) == "ValidationError" {
+			return nil // it was answered by a call whose own answer was lost
+		}
+		again = true
+		return err
+	})
+	if err != nil {
+		return failed(fmt.Sprintf("answering the launch of %s with %s", id, result), err)
+	}
+	return nil
+}
+
+// deploy takes an instance through the events of a launch.
+func (l *Listener) deploy(ctx context.Context, id string) error {
+	job, err := l.Job(ctx)
+	if err != nil || job == nil {
+		return err
+	}
+	deployment := fmt.Sprintf("launch-%s-%.16s", id, hexOf(job.Revision.Digest))
+	for _, e := range lifecycle.Launch.Events() {
+		if l.Balancers == nil && (e == lifecycle.BeforeAllowTraffic || e == lifecycle.AllowTraffic || e == lifecycle.AfterAllowTraffic) {
+			continue
+		}
+		task := target.Task{Job: job, Step: lifecycle.Step{Deployment: deployment, Unit: id, Event: e}}
+		if e == lifecycle.AllowTraffic {
+			task.Step.Weight = target.Full
+		}
+		if err := l.perform(ctx, task); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// perform does a step, and asks again while nobody can say whether it was done.
+func (l *Listener) perform(ctx context.Context, t target.Task) (err error) {
+	for pause := time.Second; pause < time.Minute; pause *= 4 {
+		err = l.fleet.Perform(ctx, t)
+		if e, ok := err.(*lifecycle.Error); !ok || e.Code != lifecycle.Unknown {
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// hexOf is a digest without its algorithm.
+func hexOf(digest string) string {
+	for i := range len(digest) {
+		if digest[i] == ':' {
+			return digest[i+1:]
+		}
+	}
+	return digest
+}

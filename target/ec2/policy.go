@@ -1,0 +1,165 @@
+package ec2
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Statement is one of an IAM policy: actions that are allowed on resources.
+type Statement struct {
+	Sid      string
+	Effect   string
+	Action   []string
+	Resource []string
+}
+
+// Allow makes a statement.
+func Allow(sid string, resources []string, actions ...string) Statement {
+	return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources}
+}
+
+// Scope is where resources are. Empty fields mean any.
+type Scope struct {
+	Region, Account string
+	// Bucket and Prefix are those of the [Bucket] that hosts fetch from; empty: none.
+	Bucket, Prefix string
+	// Roles are ARNs of the roles that launched instances get, for blue/green with
+	// launch templates.
+	Roles []string
+}
+
+func (s Scope) arn(service, resource string) string {
+	any := func(text string) string {
+		if text == "" {
+			return "*"
+		}
+		return text
+	}
+	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, any(s.Region), any(s.Account), resource)
+}
+
+var everything = []string{"*"}
+
+// Policy is the IAM policy that a controller needs for deployments to the fleet, and no
+// more: what is called, on what it is called. Calls that only describe cannot be
+// limited to a resource.
+func (f *Fleet) Policy(s Scope, more ...Statement) (string, error) {
+	all := []Statement{Allow("FindInstances", everything, "ec2:DescribeInstances")}
+	all = append(all, f.groupStatements(s)...)
+	all = append(all, f.Balancers.statements(s)...)
+	if ssm, ok := f.Reach.(*SSM); ok {
+		all = append(all, ssm.statements(s)...)
+	}
+	return written(append(all, more...))
+}
+
+// groupARNs are the fleet's groups and their copies.
+func (f *Fleet) groupARNs(s Scope) (arns []string) {
+	for _, name := range f.Groups {
+		arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name))
+		if f.Green != nil {
+			arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name+"-*"))
+		}
+	}
+	return arns
+}
+
+func (f *Fleet) groupStatements(s Scope) []Statement {
+	if len(f.Groups) == 0 {
+		if f.Green == nil {
+			return nil
+		}
+		return []Statement{Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances")}
+	}
+	read := Allow("FindGroups", everything, "autoscaling:DescribeAutoScalingGroups")
+	all := []Statement{Allow("HoldGroups", f.groupARNs(s), "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags")}
+	if f.Green != nil {
+		for _, what := range []string{"LifecycleHooks", "NotificationConfigurations", "Policies", "ScalingActivities", "ScheduledActions"} {
+			read.Action = append(read.Action, "autoscaling:Describe"+what)
+		}
+		all = append(all, f.copyStatements(s)...)
+	}
+	return append([]Statement{read}, all...)
+}
+
+// copyStatements allow to copy a group and to end one. Auto Scaling launches instances
+// of a launch template in the name of whoever made the group.
+func (f *Fleet) copyStatements(s Scope) []Statement {
+	verbs := []string{"CreateAutoScalingGroup", "UpdateAutoScalingGroup", "DeleteAutoScalingGroup", "TerminateInstanceInAutoScalingGroup",
+		"PutScalingPolicy", "PutScheduledUpdateGroupAction", "PutNotificationConfiguration", "EnableMetricsCollection", "PutLifecycleHook", "PutWarmPool",
+		"AttachLoadBalancerTargetGroups", "DetachLoadBalancerTargetGroups", "AttachLoadBalancers", "DetachLoadBalancers"}
+	for i := range verbs {
+		verbs[i] = "autoscaling:" + verbs[i]
+	}
+	all := []Statement{
+		Allow("CopyGroups", f.groupARNs(s), verbs...),
+		Allow("LaunchByTemplate", everything, "ec2:RunInstances", "ec2:CreateTags"),
+		Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances"),
+	}
+	if len(s.Roles) > 0 {
+		all = append(all, Allow("PassInstanceRoles", s.Roles, "iam:PassRole"))
+	}
+	return all
+}
+
+func (b *Balancers) statements(s Scope) []Statement {
+	if b == nil {
+		return nil
+	}
+	var all []Statement
+	read := Allow("ReadBalancers", everything)
+	if len(b.TargetGroups) > 0 {
+		read.Action = append(read.Action, "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetHealth")
+		var arns []string
+		for _, g := range b.TargetGroups {
+			if !strings.HasPrefix(g, "arn:") {
+				g = s.arn("elasticloadbalancing", "targetgroup/"+g+"/*")
+			}
+			arns = append(arns, g)
+		}
+		all = append(all, Allow("ShiftTargets", arns, "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"))
+	}
+	if len(b.Classic) > 0 {
+		read.Action = append(read.Action, "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:DescribeInstanceHealth")
+		var arns []string
+		for _, name := range b.Classic {
+			arns = append(arns, s.arn("elasticloadbalancing", "loadbalancer/"+name))
+		}
+		all = append(all, Allow("ShiftInstances", arns, "elasticloadbalancing:RegisterInstancesWithLoadBalancer", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer"))
+	}
+	return append([]Statement{read}, all...)
+}
+
+func (m *SSM) statements(s Scope) []Statement {
+	document := Scope{Region: s.Region}.arn("ssm", "document/"+m.document())
+	if m.document() == "AWS-RunShellScript" {
+		document = strings.Replace(document, ":*:document", "::document", 1) // it is Amazon's
+	}
+	all := []Statement{
+		Allow("SendCommands", []string{document, s.arn("ec2", "instance/*"), s.arn("ssm", "managed-instance/*")}, "ssm:SendCommand"),
+		Allow("ReadCommands", everything, "ssm:ListCommandInvocations", "ssm:GetCommandInvocation"),
+	}
+	if s.Bucket != "" {
+		all = append(all, Allow("PutWhatHostsFetch", []string{"arn:aws:s3:::" + s.Bucket + "/" + s.Prefix + "*"}, "s3:GetObject", "s3:PutObject"))
+	}
+	return all
+}
+
+// HostPolicy is the IAM policy that hosts need to be reached by [SSM]: what the SSM agent
+// does, and nothing of ours. What hosts fetch they fetch by presigned addresses.
+func HostPolicy() string {
+	text, _ := written([]Statement{Allow("SystemsManagerAgent", everything, // plain fields always marshal
+		"ssm:UpdateInstanceInformation", "ssm:ListAssociations", "ssm:ListInstanceAssociations",
+		"ec2messages:AcknowledgeMessage", "ec2messages:DeleteMessage", "ec2messages:FailMessage", "ec2messages:GetEndpoint", "ec2messages:GetMessages", "ec2messages:SendReply",
+		"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel")})
+	return text
+}
+
+func written(all []Statement) (string, error) {
+	data, err := json.MarshalIndent(struct {
+		Version   string
+		Statement []Statement
+	}{"2012-10-17", all}, "", "  ")
+	return string(data), err
+}

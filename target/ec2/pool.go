@@ -1,0 +1,258 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target"
+)
+
+// Green says where the replacements of a blue/green deployment come from.
+type Green struct {
+	// Selection is a fleet that exists already (CodeDeploy: DISCOVER_EXISTING). Empty:
+	// the fleet's one Auto Scaling group is copied (COPY_AUTO_SCALING_GROUP).
+	Selection
+
+	// Ready is how long the copy may take until its instances are in service in it.
+	// Zero: 30 minutes.
+	Ready time.Duration
+}
+
+var _ target.Pool = (*Fleet)(nil)
+
+// Provision copies the fleet's Auto Scaling group and waits until n instances are in
+// service in the copy. It does what CodeDeploy was seen to do, in its order: the group
+// without instances and load balancers, then its policies, schedules and
+// notifications, then its capacity. Unlike there, its processes are suspended before
+// it gets its capacity, and not after.
+//
+// The copy is found again by the deployment's id. A group of its name that was not made
+// for the deployment is refused. On failure what was launched is returned too, with
+// what Auto Scaling says about it.
+func (f *Fleet) Provision(ctx context.Context, deployment string, n int) ([]lifecycle.Unit, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := f.valid(); err != nil {
+		return nil, err
+	}
+	f.init()
+	p, err := f.copying(ctx, deployment, n)
+	if err != nil {
+		return nil, ofCall(ctx, deployment, err)
+	}
+	do := p.provision
+	if n <= 0 {
+		do = p.made // only what there is
+	}
+	found, err := do(ctx)
+	units := f.learn(found, lifecycle.ReplacementRole)
+	return units, ofCall(ctx, deployment, err)
+}
+
+// ofCall is [ofStep] for what is no step.
+func ofCall(ctx context.Context, deployment string, err error) error {
+	return ofStep(ctx, lifecycle.Step{Deployment: deployment}, err)
+}
+
+// copying finds the group to copy: exactly one.
+func (f *Fleet) copying(ctx context.Context, deployment string, n int) (*provisioning, error) {
+	c, ok := f.AutoScaling.(CopyClient)
+	switch {
+	case f.Green == nil || !f.Green.empty():
+		return nil, refuse(lifecycle.Unsupported, "the fleet makes no replacements: set Fleet.Green to an empty Green to have the Auto Scaling group copied")
+	case !ok || len(f.Groups) != 1 || !f.Tags.Empty():
+		return nil, refuse(lifecycle.Unsupported, "to be copied, a fleet must be exactly one Auto Scaling group and no tags, with a client that can do it; this one is %s", f.Selection)
+	}
+	name := copyName(f.Groups[0], deployment)
+	f.mu.Lock()
+	f.made[name] = true
+	f.mu.Unlock()
+	blue, _, err := f.groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(blue) != 1 {
+		return nil, refuse(lifecycle.ExternalChange, "%d Auto Scaling groups of the line of %s have traffic, %s and %s among them: finish or roll back what was begun there, so that one is left", len(blue), f.Groups[0], nameOf(blue[0]), nameOf(blue[1]))
+	}
+	if err := refuseWeighted(blue[0]); err != nil {
+		return nil, err
+	}
+	return &provisioning{f: f, c: c, from: blue[0], deployment: deployment, name: name, n: n}, nil
+}
+
+// provisioning is a copy in the making.
+type provisioning struct {
+	f          *Fleet
+	c          CopyClient
+	from       types.AutoScalingGroup
+	deployment string
+	name       string
+	n          int
+}
+
+func (p *provisioning) provision(ctx context.Context) ([]Instance, error) {
+	if err := p.f.hold(ctx, nameOf(p.from), p.deployment); err != nil {
+		return nil, err
+	}
+	g, err := p.create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	processes := slices.DeleteFunc(slices.Clone(whileNew), func(p string) bool { return p == "Launch" })
+	for _, do := range []func() error{
+		func() error { return hold(ctx, p.c, g, p.deployment, processes) },
+		func() error { return p.furnish(ctx, g) },
+		func() error { return p.size(ctx, g) },
+	} {
+		if err := do(); err != nil {
+			return nil, err
+		}
+	}
+	found, err := p.wait(ctx)
+	if err != nil {
+		return found, err
+	}
+	g, err = p.find(ctx)
+	if err == nil {
+		err = hold(ctx, p.c, g, p.deployment, whileNew) // nobody would deploy to what it launches now
+	}
+	return found, err
+}
+
+// made lists what the copy has, if there is one.
+func (p *provisioning) made(ctx context.Context) ([]Instance, error) {
+	g, err := p.find(ctx)
+	if err != nil || nameOf(g) == "" {
+		return nil, err
+	}
+	return members(ctx, p.f.Instances, []types.AutoScalingGroup{g})
+}
+
+// find reads the copy; one that somebody else made under its name is an error.
+func (p *provisioning) find(ctx context.Context) (types.AutoScalingGroup, error) {
+	found, err := groupsNamed(ctx, p.c, []string{p.name})
+	switch {
+	case err != nil:
+		return types.AutoScalingGroup{}, err
+	case len(found) == 0:
+		return types.AutoScalingGroup{}, nil
+	case tagOf(found[0], deploymentTag) != p.deployment:
+		return found[0], refuse(lifecycle.ExternalChange, "there is an Auto Scaling group %s that was not made for this deployment: it was left alone; rename it, or deploy under another id", p.name)
+	}
+	return found[0], nil
+}
+
+// create makes the group, unless it is there. If somebody asked a moment ago, its
+// answer may have been lost, and the group may not be visible yet.
+func (p *provisioning) create(ctx context.Context) (types.AutoScalingGroup, error) {
+	g, err := p.find(ctx)
+	if err != nil || nameOf(g) != "" {
+		return g, err
+	}
+	var hooks *autoscaling.DescribeLifecycleHooksOutput
+	err = insist(ctx, func() (err error) {
+		hooks, err = p.c.DescribeLifecycleHooks(ctx, &autoscaling.DescribeLifecycleHooksInput{AutoScalingGroupName: p.from.AutoScalingGroupName})
+		return err
+	})
+	if err != nil {
+		return g, failed("reading the lifecycle hooks of "+nameOf(p.from), err)
+	}
+	in := copyOf(p.from, hooks.LifecycleHooks, p.deployment, p.n)
+	err = insist(ctx, func() error {
+		_, err := p.c.CreateAutoScalingGroup(ctx, in)
+		if awsCode(err) == "AlreadyExists" {
+			return nil // by a call whose answer was lost; who made it is looked at below
+		}
+		return err
+	})
+	if err != nil {
+		return g, failed("creating the Auto Scaling group "+p.name, err)
+	}
+	return p.appear(ctx)
+}
+
+// appear waits for a group that has just been made.
+func (p *provisioning) appear(ctx context.Context) (types.AutoScalingGroup, error) {
+	for range 10 {
+		g, err := p.find(ctx)
+		if err != nil || nameOf(g) != "" {
+			return g, err
+		}
+		if err := sleep(ctx, 2*time.Second); err != nil {
+			return g, err
+		}
+	}
+	return types.AutoScalingGroup{}, refuse(lifecycle.Unknown, "the Auto Scaling group %s was created and does not appear", p.name)
+}
+
+// size asks for the instances. The original's minimum comes when the copy takes over.
+func (p *provisioning) size(ctx context.Context, g types.AutoScalingGroup) error {
+	n := int32(p.n)
+	if value(g.DesiredCapacity) >= n {
+		return nil
+	}
+	err := insist(ctx, func() error {
+		_, err := p.c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &p.name,
+			MinSize: aws.Int32(min(n, value(p.from.MinSize))), MaxSize: aws.Int32(max(n, value(g.MaxSize))), DesiredCapacity: &n})
+		return err
+	})
+	if err != nil {
+		return failed(fmt.Sprintf("asking for %d instances in %s", n, p.name), err)
+	}
+	return nil
+}
+
+// look is how often a group in the making is looked at.
+const look = 10 * time.Second
+
+// wait waits until enough instances are in service in the group.
+func (p *provisioning) wait(ctx context.Context) ([]Instance, error) {
+	limit := p.f.Green.Ready
+	if limit <= 0 {
+		limit = 30 * time.Minute
+	}
+	for deadline := time.Now().Add(limit); ; {
+		g, err := p.find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		found, err := members(ctx, p.f.Instances, []types.AutoScalingGroup{g})
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(found, func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })
+		ready := slices.DeleteFunc(slices.Clone(found), func(i Instance) bool { return i.State != "running" })
+		if len(ready) >= p.n {
+			return ready[:p.n], nil
+		}
+		if time.Now().After(deadline) {
+			return found, refuse(lifecycle.TargetFailed, "%d of %d instances are in service in %s after %s: %s; the original was left as it is", len(ready), p.n, p.name, limit, p.why(ctx))
+		}
+		if err := sleep(ctx, look); err != nil {
+			return found, err
+		}
+	}
+}
+
+// why is what Auto Scaling says about launches that failed.
+func (p *provisioning) why(ctx context.Context) string {
+	out, err := p.c.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &p.name})
+	if err != nil {
+		return "and what Auto Scaling says about it cannot be read: " + err.Error()
+	}
+	for _, a := range out.Activities {
+		if a.StatusCode == types.ScalingActivityStatusCodeFailed || a.StatusCode == types.ScalingActivityStatusCodeCancelled {
+			return fmt.Sprintf("%s: %s", aws.ToString(a.Description), aws.ToString(a.StatusMessage))
+		}
+	}
+	return "no launch has failed; look at the lifecycle hooks of the group, and at how long an instance takes to start"
+}

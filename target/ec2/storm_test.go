@@ -1,0 +1,236 @@
+package ec2_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/lifecycle/journal"
+	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target/ec2"
+	"github.com/cutover-deploy/cutover/target/fake"
+)
+
+// storm lets calls of the AWS APIs go wrong, by chance: refused for too many requests,
+// broken, or done and not answered.
+func storm(seed uint64) func(awsfake.Call) awsfake.Fault {
+	r := rand.New(rand.NewPCG(seed, 7))
+	return func(c awsfake.Call) awsfake.Fault {
+		switch n := r.IntN(100); {
+		case n < 8:
+			return awsfake.Throttle
+		case n < 11:
+			return awsfake.ServerError
+		case n < 15 && !strings.HasPrefix(c.Operation, "Describe"):
+			return awsfake.LostReply
+		case n < 18:
+			return awsfake.StaleRead
+		}
+		return awsfake.NoFault
+	}
+}
+
+// B, C, G, I: a group of 100 in place, while instances vanish and others are launched
+// for them, and every fifth call goes wrong.
+func TestStormInPlace(t *testing.T) {
+	for seed := range uint64(seeds(t, 6)) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			ids := w.scaled(t, "web", 100)
+			w.API.Inject(storm(seed))
+			d := w.deployment(t, w.fleet(ec2.Selection{Groups: []string{"web"}}), strategy.Percent(80))
+			d.LostBudget = 5
+			r := rand.New(rand.NewPCG(seed, 1))
+			vanished := 0
+			began := time.Now()
+			fewest := w.run(t, func() {
+				for range 4 {
+					time.AfterFunc(time.Duration(r.IntN(900))*time.Second, func() {
+						w.Vanish(ids[r.IntN(100)], w.arn)
+						vanished++
+					})
+				}
+				res, err := d.Run(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "Succeeded", string(res.Status), "seed %d: %+v %s", seed, res.Failure, statuses(res))
+				t.Logf("seed %d: %s in %s, %d calls", seed, statuses(res), time.Since(began).Round(time.Minute), len(w.API.Calls()))
+				time.Sleep(30 * time.Minute) // all timers have fired
+			})
+			require.GreaterOrEqual(t, fewest, 80-vanished, "seed %d", seed)
+			require.Empty(t, w.Groups.Suspended("web"), "seed %d", seed)
+			require.Len(t, w.Groups.Members("web"), 100)
+		})
+	}
+}
+
+// The same, blue/green: nobody ever serves with fewer than the originals that are left.
+func TestStormBlueGreen(t *testing.T) {
+	for seed := range uint64(seeds(t, 6)) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			ids := w.scaled(t, "web", 100)
+			w.API.Inject(storm(seed))
+			f := w.fleet(ec2.Selection{Groups: []string{"web"}})
+			f.Green = &ec2.Green{}
+			d := w.deployment(t, f, strategy.BlueGreen{Minimum: strategy.Minimum{Percent: 90}, Ready: strategy.Wait{For: 10 * time.Minute}})
+			d.LostBudget = 5
+			r := rand.New(rand.NewPCG(seed, 2))
+			vanished := 0
+			began := time.Now()
+			fewest := w.run(t, func() {
+				for range 3 {
+					time.AfterFunc(time.Duration(60+r.IntN(400))*time.Second, func() {
+						w.Vanish(ids[r.IntN(100)], w.arn)
+						vanished++
+					})
+				}
+				res, err := d.Run(t.Context())
+				require.NoError(t, err)
+				t.Logf("seed %d: %s %s in %s, %d calls", seed, res.Status, statuses(res), time.Since(began).Round(time.Minute), len(w.API.Calls()))
+				time.Sleep(30 * time.Minute)
+			})
+			require.GreaterOrEqual(t, fewest, 100-vanished, "seed %d", seed)
+			for _, name := range w.Groups.Names() {
+				require.Empty(t, w.Groups.Suspended(name), "seed %d", seed)
+			}
+		})
+	}
+}
+
+// seeds is how many seeds a test tries: few in a hurry.
+func seeds(t *testing.T, n int) int {
+	if testing.Short() {
+		return 1
+	}
+	return n
+}
+
+var errKilled = errors.New("killed")
+
+// killer is a journal whose controller dies at its n-th write, before or after it is
+// durable. Then nothing can be written until it is opened again.
+type killer struct {
+	journal.Journal
+	at    int // from 1; 0: never
+	after bool
+	n     int
+}
+
+func (k *killer) Open(ctx context.Context, group string) (journal.Log, error) {
+	l, err := k.Journal.Open(ctx, group)
+	return &killLog{Log: l, k: k}, err
+}
+
+type killLog struct {
+	journal.Log
+	k *killer
+}
+
+func (l *killLog) Append(ctx context.Context, records ...lifecycle.Record) error {
+	if l.k.n++; l.k.n != l.k.at {
+		return l.Log.Append(ctx, records...)
+	}
+	if l.k.after {
+		if err := l.Log.Append(ctx, records...); err != nil {
+			return err
+		}
+	}
+	return errKilled
+}
+
+// kill runs a deployment, killing its controller at the n-th write of the journal, and
+// ends it with another one. It reports whether there was such a write.
+func (w *world) kill(t *testing.T, n int, after bool, fleet func() *ec2.Fleet, s strategy.Strategy) (res *cutover.Result, killed bool) {
+	t.Helper()
+	k := &killer{Journal: &journal.Memory{}, at: n, after: after}
+	d := w.deployment(t, fleet(), s)
+	d.Journal, d.ID = k, "d-1"
+	res, err := d.Run(t.Context())
+	if err == nil {
+		return res, false
+	}
+	require.ErrorIs(t, err, errKilled)
+	again := w.deployment(t, fleet(), s)
+	again.Journal, again.ID = k, "d-1"
+	res, err = again.Resume(t.Context(), "")
+	if errors.Is(err, cutover.ErrNothingToResume) { // it had not begun, or had ended
+		if ids, _ := k.Journal.(*journal.Memory).Reader("web").Deployments(t.Context()); len(ids) == 0 {
+			res, err = again.Run(t.Context())
+		} else {
+			res, err = again.Resume(t.Context(), "d-1")
+		}
+	}
+	require.NoError(t, err, "write %d", n)
+	return res, true
+}
+
+// A5, A6: killed at every write of the journal, before and after it, another controller
+// brings the deployment to the same end, nothing is done twice, and no process is left
+// suspended.
+func TestKilledAtEveryWrite(t *testing.T) {
+	for name, c := range map[string]struct {
+		strategy strategy.Strategy
+		green    bool
+		fault    *fake.Match
+		status   string
+		groups   []string
+	}{
+		"in place":             {strategy.HalfAtATime(), false, nil, "Succeeded", []string{"web"}},
+		"in place, failing":    {strategy.OneAtATime(), false, &fake.Match{Event: lifecycle.Install, Nth: 2}, "Failed", []string{"web"}},
+		"blue/green":           {strategy.BlueGreen{}, true, nil, "Succeeded", []string{"web-d-1"}},
+		"blue/green, kept":     {strategy.BlueGreen{KeepAlive: true}, true, nil, "Succeeded", []string{"web", "web-d-1"}},
+		"blue/green, failing":  {strategy.BlueGreen{}, true, &fake.Match{Event: lifecycle.BeforeAllowTraffic}, "Failed", []string{"web"}},
+		"blue/green, refusing": {strategy.BlueGreen{}, true, &fake.Match{Event: lifecycle.Start}, "Failed", []string{"web"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stride := 1
+			if testing.Short() {
+				stride = 11
+			}
+			for _, after := range []bool{false, true} {
+				for n, more := 1, true; more; n += stride {
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(t)
+						w.scaled(t, "web", 4)
+						if c.fault != nil {
+							w.hosts.On(*c.fault, fake.Fail(lifecycle.ScriptFailed))
+						}
+						fleet := func() *ec2.Fleet {
+							f := w.fleet(ec2.Selection{Groups: []string{"web"}})
+							if c.green {
+								f.Green = &ec2.Green{}
+							}
+							return f
+						}
+						var res *cutover.Result
+						w.run(t, func() {
+							res, more = w.kill(t, n, after, fleet, c.strategy)
+							time.Sleep(5 * time.Minute)
+						})
+						require.Equal(t, c.status, string(res.Status), "write %d, after %v: %+v", n, after, res.Failure)
+						require.Equal(t, c.groups, w.Groups.Names(), "write %d, after %v", n, after)
+						for _, g := range c.groups {
+							require.Empty(t, w.Groups.Suspended(g), "write %d, after %v: %s", n, after, g)
+						}
+						require.Len(t, w.Serving(w.arn), 4, "write %d, after %v", n, after)
+						done := w.hosts.Done()
+						for i, s := range done {
+							require.Equal(t, i, slices.Index(done, s), "write %d, after %v: %s was done twice", n, after, s)
+						}
+					})
+				}
+			}
+		})
+	}
+}
