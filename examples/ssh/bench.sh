@@ -153,6 +153,7 @@ bytes() {
 	echo $(($(cat $lo) - from))
 }
 clean keep
+all=$hosts
 names=("${names[0]}") targets=("${targets[0]}") hosts=1
 one() { "$work/cutover" -config /dev/null -user "$(id -un)" -key "$work/key" -known-hosts "$work/known" -journal "$work/journal" \
 	-state "$work/hosts/{host}/state" -root "$work/hosts/{host}/root" -strategy all -revision "$1" "${targets[@]}" >/dev/null; }
@@ -162,7 +163,7 @@ r_first=$(bytes sync_all "$app") r_second=$(bytes sync_all "$next")
 median() { sort -n "$work/times-$1" | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}'; }
 base=$(median first)
 echo
-printf '%-46s %8s %8s\n' "20 hosts, batches of 10" "ms" "ratio"
+printf '%-46s %8s %8s\n' "$all hosts, batches of $batch" "ms" "ratio"
 row() { [ -f "$work/times-$2" ] && printf '%-46s %8d %8.2f\n' "$1" "$(median "$2")" "$(awk "BEGIN {print $(median "$2") / $base}")" || true; }
 row "cutover, the executable is on the hosts" first
 row "cutover, the executable is sent first" cold

@@ -26,15 +26,15 @@ const (
 const maxSocketPath = 100
 
 // socketPath is where the process of a state directory listens. Where the path would
-// be too long, it is a name in the system's directory for temporary files, in a
-// folder that only its owner can open.
+// be too long, it is in a folder of /tmp that only its owner can open: never of TMPDIR,
+// which may differ from one login to the next.
 func socketPath(dir string) string {
 	path := filepath.Join(dir, agentsDir, daemonSock)
 	if len(path) <= maxSocketPath {
 		return path
 	}
 	sum := sha256.Sum256([]byte(path))
-	return filepath.Join(os.TempDir(), fmt.Sprintf("cutover-%d-%s", os.Getuid(), hex.EncodeToString(sum[:8])), daemonSock)
+	return filepath.Join("/tmp", fmt.Sprintf("cutover-%d-%s", os.Getuid(), hex.EncodeToString(sum[:8])), daemonSock)
 }
 
 // daemon is the process that does the steps: the only one of its state directory. Its
@@ -55,9 +55,13 @@ func daemon(dir, umask, digest string) error {
 		}
 		return err
 	}
-	l, err := listen(socketPath(dir))
+	socket := socketPath(dir)
+	l, err := listen(socket)
 	if err != nil {
 		return err
+	}
+	if filepath.Dir(socket) != filepath.Join(dir, agentsDir) {
+		defer os.Remove(filepath.Dir(socket)) // it is empty once nobody listens
 	}
 	s := newServer(dir, umask, digest)
 	first, err := inherited()

@@ -340,6 +340,23 @@ func TestRevisionIsFetchedByAddress(t *testing.T) {
 	require.Equal(t, lifecycle.DigestMismatch, e.Code)
 }
 
+func TestStateDirectoryWithALongName(t *testing.T) {
+	b := newBox(t)
+	b.agent.Dir = filepath.Join(filepath.Dir(b.agent.Dir), strings.Repeat("x", 120))
+	socket := socketPath(b.agent.Dir)
+	require.LessOrEqual(t, len(socket), maxSocketPath)
+	job := b.newJob(files{"appspec.yml": spec(), "app/a": "1"})
+	one, _ := b.remote()
+	two, _ := b.remote()
+	require.NoError(t, b.do(one, "d-1", job, lifecycle.Start))
+	require.NoError(t, b.do(two, "d-1", job, lifecycle.DownloadBundle, lifecycle.Install))
+	require.Equal(t, one.pid, two.pid)
+	t.Cleanup(func() { require.NoDirExists(t, filepath.Dir(socket)) })
+	require.NoError(t, one.Close())
+	require.NoError(t, two.Close())
+	b.noAgentStays()
+}
+
 func TestOldExecutablesArePruned(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
