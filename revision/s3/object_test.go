@@ -261,6 +261,22 @@ func TestF2_ReplacedInTheMiddleOfADownload(t *testing.T) {
 	require.Equal(t, sum(zipped(t, strings.Repeat("two", 1000))), b.Location.Params["sha256"])
 }
 
+// What came while the bucket had no versions is called null, and can be replaced.
+func TestF2_AVersionThatIsNone(t *testing.T) {
+	s := newStore(t)
+	s.put("b/app.zip", zipped(t, strings.Repeat("one", 1000)))
+	s.objects["b/app.zip"][0].version = "null"
+	s.breakBy(func(n int, w http.ResponseWriter, r *http.Request, o object) bool {
+		if n == 0 {
+			send(w, r, o, 1000)
+		}
+		return false
+	})
+	b := open(t, s3.Object{Client: s.client(), Bucket: "b", Key: "app.zip", Transfer: quick})
+	require.Equal(t, []string{"/b/app.zip", "/b/app.zip"}, s.requests())
+	require.NotContains(t, b.Location.Params, "version")
+}
+
 func TestF2_ADownloadThatAlwaysBreaksOff(t *testing.T) {
 	s := newStore(t)
 	s.put("b/app.zip", zipped(t, "one"))
