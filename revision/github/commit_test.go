@@ -71,6 +71,20 @@ func newHub(t *testing.T) *hub {
 	return h
 }
 
+// answerBy puts an answer in place of the interface's; nil: none.
+func (h *hub) answerBy(f func(w http.ResponseWriter, r *http.Request) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answer = f
+}
+
+// deliverBy puts something in place of the archive; nil: nothing.
+func (h *hub) deliverBy(f func(w http.ResponseWriter, n int) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.deliver = f
+}
+
 func (h *hub) note(who string, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -79,7 +93,10 @@ func (h *hub) note(who string, r *http.Request) {
 
 func (h *hub) serveAPI(w http.ResponseWriter, r *http.Request) {
 	h.note("api", r)
-	if h.answer != nil && h.answer(w, r) {
+	h.mu.Lock()
+	answer := h.answer
+	h.mu.Unlock()
+	if answer != nil && answer(w, r) {
 		return
 	}
 	if !strings.HasSuffix(r.URL.Path, "/repos/acme/shop/tarball/"+commit) {
@@ -91,12 +108,14 @@ func (h *hub) serveAPI(w http.ResponseWriter, r *http.Request) {
 
 func (h *hub) serveFiles(w http.ResponseWriter, r *http.Request) {
 	h.note("files", r)
-	n := h.n
+	h.mu.Lock()
+	n, deliver, content := h.n, h.deliver, h.archive
 	h.n++
-	if h.deliver != nil && h.deliver(w, n) {
+	h.mu.Unlock()
+	if deliver != nil && deliver(w, n) {
 		return
 	}
-	w.Write(h.archive)
+	w.Write(content)
 }
 
 func (h *hub) commit() github.Commit {
@@ -196,11 +215,11 @@ func TestLocationsOfAnotherServerAreNotForThisToken(t *testing.T) {
 func TestI13_RedirectsThatAreNotFollowed(t *testing.T) {
 	h := newHub(t)
 	to := func(where string) {
-		h.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		h.answerBy(func(w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Location", where)
 			w.WriteHeader(http.StatusFound)
 			return true
-		}
+		})
 	}
 	to(h.api.URL + "/again?token=" + pass)
 	require.Contains(t, refused(t, revision.Unreachable, h.commit()), "sends on more than 5 times")
@@ -213,7 +232,7 @@ func TestI13_RedirectsThatAreNotFollowed(t *testing.T) {
 
 	tls := httptest.NewTLSServer(http.HandlerFunc(h.serveAPI))
 	t.Cleanup(tls.Close)
-	h.answer = nil
+	h.answerBy(nil)
 	src := h.commit()
 	src.BaseURL, src.HTTP = tls.URL, tls.Client()
 	h.n = 0
@@ -227,14 +246,14 @@ func TestI13_RedirectsThatAreNotFollowed(t *testing.T) {
 // the same name at another port is another host.
 func TestTheTokenGoesToTheHostOfBaseURLOnly(t *testing.T) {
 	h := newHub(t)
-	h.answer = func(w http.ResponseWriter, r *http.Request) bool {
+	h.answerBy(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/repositories/7/tarball/"+commit {
 			http.Redirect(w, r, "/repositories/7/tarball/"+commit, http.StatusMovedPermanently)
 			return true
 		}
 		http.Redirect(w, r, h.files.URL+"/x", http.StatusFound)
 		return true
-	}
+	})
 	open(t, h.commit())
 	require.Equal(t, []string{
 		"api /repos/acme/shop/tarball/" + commit + " Bearer " + secret,
@@ -264,11 +283,11 @@ func TestF10_ErrorsSayWhatIsWrong(t *testing.T) {
 		"trouble":      {502, "", revision.Unreachable, "GitHub has trouble: 502 Bad Gateway", 2},
 	} {
 		h.asked = nil
-		h.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		h.answerBy(func(w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("X-RateLimit-Remaining", x.limit)
 			http.Error(w, `{"message":"you said `+r.Header.Get("Authorization")+`"}`, x.status)
 			return true
-		}
+		})
 		text := refused(t, x.code, h.commit())
 		require.Contains(t, text, x.want, name)
 		require.Contains(t, text, `("you said Bearer (token)")`, name)
@@ -293,35 +312,35 @@ func TestF10_ErrorsSayWhatIsWrong(t *testing.T) {
 
 func TestF2_F4_BrokenOffEndlessAndSlow(t *testing.T) {
 	h := newHub(t)
-	h.deliver = func(w http.ResponseWriter, n int) bool {
+	h.deliverBy(func(w http.ResponseWriter, n int) bool {
 		if n > 0 {
 			return false
 		}
 		w.Header().Set("Content-Length", fmt.Sprint(len(h.archive)))
 		w.Write(h.archive[:50])
 		return true
-	}
+	})
 	require.Len(t, names(open(t, h.commit())), 2)
 	require.Equal(t, 2, h.n)
 
 	src := h.commit()
 	src.Transfer.Bytes = 1 << 20
-	h.deliver = func(w http.ResponseWriter, _ int) bool {
+	h.deliverBy(func(w http.ResponseWriter, _ int) bool {
 		for {
 			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
 				return true
 			}
 		}
-	}
+	})
 	require.Contains(t, refused(t, revision.TooLarge, src), "at most 1048576 are allowed")
 	block := make(chan struct{})
 	defer close(block)
-	h.deliver = func(w http.ResponseWriter, _ int) bool {
+	h.deliverBy(func(w http.ResponseWriter, _ int) bool {
 		w.Write(h.archive[:20])
 		w.(http.Flusher).Flush()
 		<-block
 		return true
-	}
+	})
 	require.Contains(t, refused(t, revision.Stalled, src), "brought 20 bytes in 200ms")
 }
 
@@ -348,7 +367,7 @@ func TestCancelled(t *testing.T) {
 	h := newHub(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
-	h.answer = func(http.ResponseWriter, *http.Request) bool { cancel(why); return false }
+	h.answerBy(func(http.ResponseWriter, *http.Request) bool { cancel(why); return false })
 	_, err := h.commit().Open(ctx, t.TempDir())
 	require.Equal(t, why, err)
 }

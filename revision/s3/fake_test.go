@@ -61,6 +61,14 @@ func (s *store) put(name string, content []byte) string {
 	return o.version
 }
 
+// breakBy puts a fault on the answers to come; nil: none. A fault that answers itself
+// says so.
+func (s *store) breakBy(fault func(n int, w http.ResponseWriter, r *http.Request, o object) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = fault
+}
+
 // unversioned makes a bucket forget what is replaced.
 func (s *store) unversioned(bucket string) {
 	s.mu.Lock()

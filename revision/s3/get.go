@@ -23,13 +23,10 @@ type getter struct {
 }
 
 // ask implements fetch.Source. Only a version names one content for ever: an ETag may
-// be that of another content, too.
-func (g *getter) ask(ctx context.Context, offset int64, version string) (fetch.Part, error) {
+// be that of another content, too. Once a version has come it is asked for again.
+func (g *getter) ask(ctx context.Context, offset int64, _ string) (fetch.Part, error) {
 	in := g.o.input()
 	in.VersionId = text(g.version)
-	if version != "" {
-		in.VersionId = text(version)
-	}
 	if offset > 0 {
 		in.Range = text(fmt.Sprintf("bytes=%d-", offset))
 	}

@@ -224,12 +224,12 @@ func TestF2_ADownloadThatBreaksOff(t *testing.T) {
 				s.unversioned("b")
 			}
 			s.put("b/app.zip", zipped(t, strings.Repeat("0123456789", 1000)))
-			s.fault = func(n int, w http.ResponseWriter, r *http.Request, o object) bool {
+			s.breakBy(func(n int, w http.ResponseWriter, r *http.Request, o object) bool {
 				if n < 2 {
 					send(w, r, o, 1000*(n+1))
 				}
 				return false
-			}
+			})
 			if !c.plain { // what is newest changes nothing for a version
 				s.changed = func(n int) {
 					if n == 0 {
@@ -249,22 +249,38 @@ func TestF2_ReplacedInTheMiddleOfADownload(t *testing.T) {
 	s := newStore(t)
 	s.unversioned("b")
 	s.put("b/app.zip", zipped(t, strings.Repeat("one", 1000)))
-	s.fault = func(n int, w http.ResponseWriter, r *http.Request, o object) bool {
+	s.breakBy(func(n int, w http.ResponseWriter, r *http.Request, o object) bool {
 		if n == 0 {
 			s.put("b/app.zip", zipped(t, strings.Repeat("two", 1000)))
 			send(w, r, o, 1000)
 		}
 		return false
-	}
+	})
 	b := open(t, s3.Object{Client: s.client(), Bucket: "b", Key: "app.zip", Transfer: quick})
 	require.Equal(t, strings.Repeat("two", 1000), page(t, b), "never a mixture")
 	require.Equal(t, sum(zipped(t, strings.Repeat("two", 1000))), b.Location.Params["sha256"])
 }
 
+// What came while the bucket had no versions is called null, and can be replaced.
+func TestF2_AVersionThatIsNone(t *testing.T) {
+	s := newStore(t)
+	s.put("b/app.zip", zipped(t, strings.Repeat("one", 1000)))
+	s.objects["b/app.zip"][0].version = "null"
+	s.breakBy(func(n int, w http.ResponseWriter, r *http.Request, o object) bool {
+		if n == 0 {
+			send(w, r, o, 1000)
+		}
+		return false
+	})
+	b := open(t, s3.Object{Client: s.client(), Bucket: "b", Key: "app.zip", Transfer: quick})
+	require.Equal(t, []string{"/b/app.zip", "/b/app.zip"}, s.requests())
+	require.NotContains(t, b.Location.Params, "version")
+}
+
 func TestF2_ADownloadThatAlwaysBreaksOff(t *testing.T) {
 	s := newStore(t)
 	s.put("b/app.zip", zipped(t, "one"))
-	s.fault = func(_ int, w http.ResponseWriter, r *http.Request, o object) bool { send(w, r, o, 50); return true }
+	s.breakBy(func(_ int, w http.ResponseWriter, r *http.Request, o object) bool { send(w, r, o, 50); return true })
 	require.Contains(t, refused(t, revision.Unreachable, s3.Object{Client: s.client(), Bucket: "b", Key: "app.zip", Transfer: quick}), "broke off after 50 bytes")
 	require.Len(t, s.requests(), 2, "some of it came, then nothing")
 }
@@ -277,7 +293,7 @@ func TestF4_EndlessAndSlow(t *testing.T) {
 	small.Transfer.Bytes = 1000
 	require.Contains(t, refused(t, revision.TooLarge, small), "bytes; at most 1000 are allowed")
 
-	s.fault = func(_ int, w http.ResponseWriter, _ *http.Request, _ object) bool { endless(w); return true }
+	s.breakBy(func(_ int, w http.ResponseWriter, _ *http.Request, _ object) bool { endless(w); return true })
 	small.Transfer.Bytes = 10 << 20
 	require.Contains(t, refused(t, revision.TooLarge, small), "bytes; at most 10485760 are allowed")
 
@@ -290,7 +306,7 @@ func TestF4_EndlessAndSlow(t *testing.T) {
 			<-r.Context().Done()
 		},
 	} {
-		s.fault = func(_ int, w http.ResponseWriter, r *http.Request, o object) bool { f(w, r, o); return true }
+		s.breakBy(func(_ int, w http.ResponseWriter, r *http.Request, o object) bool { f(w, r, o); return true })
 		require.Contains(t, refused(t, revision.Stalled, o), "bytes in 200ms; at least 1024 bytes per second are expected", name)
 	}
 }
@@ -321,16 +337,16 @@ func TestF5_AVerifierDecidesBeforeAnythingIsUnpacked(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "one", page(t, open(t, again)), "the signature of a recorded location is beside it")
 
-	s.fault = func(_ int, w http.ResponseWriter, r *http.Request, _ object) bool {
+	s.breakBy(func(_ int, w http.ResponseWriter, r *http.Request, _ object) bool {
 		if strings.HasSuffix(r.URL.Path, ".sig") {
 			refuse(w, 403, "AccessDenied")
 			return true
 		}
 		return false
-	}
+	})
 	src.Signature = ""
 	require.Contains(t, refused(t, revision.Denied, src), "s3:GetObject on arn:aws:s3:::b/app.zip.sig")
-	s.fault = nil
+	s.breakBy(nil)
 	s.put("b/app.zip.sig", bytes.Repeat([]byte("x"), 1<<20))
 	src.Signature = ""
 	refused(t, revision.TooLarge, src)
@@ -368,13 +384,13 @@ func TestF10_ErrorsSayWhatIsWhere(t *testing.T) {
 		"InvalidObjectState":           {403, revision.NotReadable, "restore it first"},
 		"SlowDown":                     {503, revision.Unreachable, "S3 has trouble (SlowDown"},
 	} {
-		s.fault = func(_ int, w http.ResponseWriter, _ *http.Request, _ object) bool {
+		s.breakBy(func(_ int, w http.ResponseWriter, _ *http.Request, _ object) bool {
 			if code == "AuthorizationHeaderMalformed" {
 				w.Header().Set("x-amz-bucket-region", "us-west-2")
 			}
 			refuse(w, want.status, code)
 			return true
-		}
+		})
 		require.Contains(t, refused(t, want.code, at("b", "app.zip", "v1")), want.text)
 	}
 	require.Len(t, s.requests(), asked+6+2, "only trouble is tried again")
@@ -425,11 +441,11 @@ func TestCancelledAndWorkNotEmpty(t *testing.T) {
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
-	s.fault = func(_ int, _ http.ResponseWriter, r *http.Request, _ object) bool {
+	s.breakBy(func(_ int, _ http.ResponseWriter, r *http.Request, _ object) bool {
 		cancel(why)
 		<-r.Context().Done()
 		return true
-	}
+	})
 	_, err := src.Open(ctx, t.TempDir())
 	require.Equal(t, why, err)
 }
