@@ -52,7 +52,7 @@ func New() *World {
 	return w
 }
 
-// Register, Deregister and Healthy are what Auto Scaling groups do with load
+// Register is, with Deregister and Healthy, what Auto Scaling groups do with load
 // balancers of both kinds.
 func (w *World) Register(balancer, id string) {
 	if !strings.HasPrefix(balancer, "arn:") {
