@@ -98,6 +98,9 @@ func twoVersions(t testing.TB, server *moto.Server, c *awslambda.Client, name st
 }
 
 func TestConformanceOverTheWire(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED in short mode: the conformance suite over the wire; TestConformance has it in the process")
+	}
 	server := moto.Start(t)
 	targettest.Run(t, func(t *testing.T) *targettest.Harness {
 		server.Post(t, "/moto-api/reset", "")
@@ -108,6 +111,7 @@ func TestConformanceOverTheWire(t *testing.T) {
 // The same deployments as in the process, over HTTP. Time is compressed by the
 // strategies' own numbers: an hour is three seconds.
 func TestDeployOverTheWire(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	server := moto.Start(t)
 	regions := []string{home, "us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-north-1", "ap-south-1", "sa-east-1"}
 	require.GreaterOrEqual(t, len(regions), len(scenarios))
