@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,7 +24,8 @@ import (
 func TestOwnRevisionOverTheWire(t *testing.T) {
 	server := moto.Start(t)
 	server.Post(t, "/moto-api/config", `{"lambda":{"use_docker":false}}`)
-	server.Post(t, "/moto-api/static/lambda-simple/response", `{"results":["{\"hookStatus\":\"SUCCEEDED\"}"],"region":"eu-central-1"}`)
+	well := `"{\"hookStatus\":\"SUCCEEDED\"}"` // the emulator takes one for each call, also for those that only ask
+	server.Post(t, "/moto-api/static/lambda-simple/response", `{"results":[`+strings.Join([]string{well, well, well}, ",")+`],"region":"eu-central-1"}`)
 	role, err := iam.NewFromConfig(server.Config()).CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("lambda"), AssumeRolePolicyDocument: aws.String("{}")})
 	require.NoError(t, err)
 	c := awslambda.NewFromConfig(server.Config())

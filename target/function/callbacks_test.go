@@ -237,6 +237,9 @@ func TestNamesAndGo(t *testing.T) {
 			require.Contains(t, e.Log, "looked at it")
 		}
 	}
+	require.NoError(t, (&function.Hooks{Caller: names}).Check(t.Context(), "", "well", "sick"))
+	require.ErrorContains(t, (&function.Hooks{Caller: names}).Check(t.Context(), "other"), "no function other")
+	require.Error(t, (&function.Hooks{}).Check(t.Context(), "well"))
 	names.Else = says(`{"hookStatus":"SUCCEEDED"}`)
 	require.NoError(t, (&function.Hooks{Caller: names}).Run(t.Context(), task(), "other"))
 }

@@ -31,6 +31,14 @@ type Caller interface {
 	Call(ctx context.Context, in Invocation) (json.RawMessage, error)
 }
 
+// Prober is an optional power of a [Caller]: it can say beforehand whether a function
+// could be called.
+type Prober interface {
+	// Probe runs nothing. An error, best a [*lifecycle.Error], says why the function
+	// could not be called: it does not exist, or is not allowed.
+	Probe(ctx context.Context, function string) error
+}
+
 // Payload is what a function is called with, in CodeDeploy's words.
 type Payload struct {
 	DeploymentID string `json:"DeploymentId"`
@@ -69,8 +77,28 @@ func (n *Names) Call(ctx context.Context, in Invocation) (json.RawMessage, error
 	if n.Else != nil {
 		return n.Else.Call(ctx, in)
 	}
-	return nil, &lifecycle.Error{Step: in.Step, Failure: lifecycle.Failure{Code: lifecycle.Unsupported,
-		Message: fmt.Sprintf("no function %s is known here: name it in function.Names, or set a Caller for functions of AWS Lambda", in.Function)}}
+	return nil, unknown(in.Step, in.Function)
+}
+
+// Probe refuses names that nobody knows, and asks the caller that is meant, if it can
+// tell.
+func (n *Names) Probe(ctx context.Context, function string) error {
+	c := n.Named[function]
+	if c == nil {
+		c = n.Else
+	}
+	if p, ok := c.(Prober); ok {
+		return p.Probe(ctx, function)
+	}
+	if c == nil {
+		return unknown(lifecycle.Step{}, function)
+	}
+	return nil
+}
+
+func unknown(step lifecycle.Step, function string) error {
+	return &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: lifecycle.Unsupported,
+		Message: fmt.Sprintf("no function %s is known here: name it in function.Names, or set a Caller for functions of AWS Lambda", function)}}
 }
 
 // Go makes a hook in Go a function. It gets the step in its environment; a nil error

@@ -17,8 +17,8 @@ import (
 const DefaultTimeout = time.Hour
 
 // Hooks runs functions as hooks. Set the fields before first use and leave them; then
-// it may be used from many goroutines, and by several drivers. It must not be copied
-// after use.
+// it may be used from many goroutines. One Hooks serves all drivers of a process: a
+// callback wakes what waits in the Hooks that took it. It must not be copied after use.
 type Hooks struct {
 	Caller  Caller        // calls the functions. Required
 	Timeout time.Duration // zero: DefaultTimeout
@@ -70,6 +70,25 @@ func (h *Hooks) Run(ctx context.Context, t target.Task, function string) error {
 	}
 	if e.Failure != nil {
 		return &lifecycle.Error{Step: t.Step, Failure: *e.Failure}
+	}
+	return nil
+}
+
+// Check finds out, before anything is touched, whether functions could be called, as
+// far as the caller can tell ([Prober]). It calls none. Empty names are skipped.
+func (h *Hooks) Check(ctx context.Context, functions ...string) error {
+	for _, f := range functions {
+		if f == "" {
+			continue
+		}
+		if err := h.valid(lifecycle.Step{}); err != nil {
+			return err
+		}
+		if p, ok := h.Caller.(Prober); ok {
+			if err := p.Probe(ctx, f); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

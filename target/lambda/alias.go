@@ -13,7 +13,8 @@ import (
 	"github.com/cutover-deploy/cutover/target/function"
 )
 
-// Client is what an [Alias] calls. A *lambda.Client of the SDK is one.
+// Client is what an [Alias] calls, and no more; the last three are for provisioned
+// concurrency. A *lambda.Client of the SDK is one.
 type Client interface {
 	GetAlias(context.Context, *lambda.GetAliasInput, ...func(*lambda.Options)) (*lambda.GetAliasOutput, error)
 	UpdateAlias(context.Context, *lambda.UpdateAliasInput, ...func(*lambda.Options)) (*lambda.UpdateAliasOutput, error)

@@ -24,7 +24,10 @@ type Invoker interface {
 // run.
 type Functions struct{ Client Invoker }
 
-var _ function.Caller = (*Functions)(nil)
+var (
+	_ function.Caller = (*Functions)(nil)
+	_ function.Prober = (*Functions)(nil)
+)
 
 // Call invokes the function once.
 func (f *Functions) Call(ctx context.Context, in function.Invocation) (json.RawMessage, error) {
@@ -43,6 +46,20 @@ func (f *Functions) Call(ctx context.Context, in function.Invocation) (json.RawM
 		return nil, functionError(out)
 	}
 	return out.Payload, nil
+}
+
+// Probe asks Lambda whether the function could be called, without running it.
+func (f *Functions) Probe(ctx context.Context, name string) error {
+	_, err := f.Client.Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String(name), InvocationType: types.InvocationTypeDryRun})
+	if err == nil {
+		return nil
+	}
+	err = failed(ctx, noStep, "lambda:InvokeFunction", name, err)
+	if e, ok := errors.AsType[*lifecycle.Error](err); ok && e.Code == lifecycle.UnitLost {
+		e.Code = lifecycle.AppSpecInvalid
+		e.Message = "the AppSpec names the function " + name + " as a hook, and there is none: correct the name, or create it first"
+	}
+	return err
 }
 
 // functionError is what the function threw.

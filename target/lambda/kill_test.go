@@ -176,6 +176,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED in short mode: controllers that are killed; TestG22_CrashAtEveryWrite has the same without processes")
 	}
+	t.Parallel() // it waits most of the time
 	server := moto.Start(t)
 	c := motoWorld(t, server, home)
 	var lock sync.Mutex

@@ -14,7 +14,8 @@ import (
 )
 
 // Snapshot reads how the alias stands, and refuses to deploy unless it leads to
-// CurrentVersion alone and both versions are there and can take calls.
+// CurrentVersion alone, both versions are there and can take calls, and the hooks could
+// be called.
 func (a *Alias) Snapshot(ctx context.Context, _ *target.Job) (target.Snapshot, error) {
 	none := lifecycle.Step{}
 	if err := a.valid(); err != nil {
@@ -29,6 +30,11 @@ func (a *Alias) Snapshot(ctx context.Context, _ *target.Job) (target.Snapshot, e
 	}
 	for _, version := range []string{a.original(), a.replacement()} {
 		if err := a.active(ctx, none, version); err != nil {
+			return target.Snapshot{}, err
+		}
+	}
+	for _, h := range a.Spec.Functions {
+		if err := a.Hooks.Check(ctx, h.Function); err != nil {
 			return target.Snapshot{}, err
 		}
 	}

@@ -230,6 +230,10 @@ func (w *World) invoke(ctx context.Context, in *lambda.InvokeInput) (*lambda.Inv
 		w.mu.Unlock()
 		return nil, missing("Function not found: %s", ARN(name, ""))
 	}
+	if in.InvocationType == types.InvocationTypeDryRun {
+		w.mu.Unlock()
+		return &lambda.InvokeOutput{StatusCode: 204}, nil
+	}
 	f.invoked = append(f.invoked, in.Payload)
 	code := f.code
 	w.mu.Unlock() // the function may look around
