@@ -10,7 +10,7 @@ import (
 // How many calls a deployment makes, in a service of two tasks that need 20 s to start, with
 // a test listener and auto scaling: looking is not free, and what is stated here is kept.
 func TestCallsOfADeployment(t *testing.T) {
-	for name, most := range map[string]int{"all at once": 48, "canary": 56, "linear": 120, "stopped and rolled back": 60} {
+	for name, most := range map[string]int{"all at once": 50, "canary": 58, "linear": 122, "stopped and rolled back": 62} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			before := w.api.Counts()
