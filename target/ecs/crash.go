@@ -18,7 +18,7 @@ const page = 100
 
 // crashed looks at the tasks of a set that have ended. It says why the last one did, and
 // fails when they are too many: ECS itself would start new ones for ever.
-func (s *Service) crashed(ctx context.Context, w *work, set *ecstypes.TaskSet, want int) (last string, err error) {
+func (s *Service) crashed(ctx context.Context, svc *ecsService, set *ecstypes.TaskSet, want int) (last string, err error) {
 	list, err := call(ctx, "ecs:ListTasks", s.Cluster, s.ECS.ListTasks, &ecs.ListTasksInput{Cluster: &s.Cluster, ServiceName: &s.Name, DesiredStatus: ecstypes.DesiredStatusStopped, MaxResults: aws.Int32(page)}, nil)
 	if err != nil || len(list.TaskArns) == 0 {
 		return "", err
@@ -27,7 +27,7 @@ func (s *Service) crashed(ctx context.Context, w *work, set *ecstypes.TaskSet, w
 	if err != nil {
 		return "", err
 	}
-	bad := crashes(out.Tasks, set)
+	bad := crashes(out.Tasks, set, onlyIn(svc, set))
 	if len(bad) == 0 {
 		return "", nil
 	}
@@ -38,12 +38,21 @@ func (s *Service) crashed(ctx context.Context, w *work, set *ecstypes.TaskSet, w
 	return last, nil
 }
 
-// crashes are the tasks of a set that nobody asked to stop, oldest first.
-func crashes(tasks []ecstypes.Task, set *ecstypes.TaskSet) []ecstypes.Task {
+// onlyIn reports whether no other task set of the service runs the set's task definition.
+func onlyIn(svc *ecsService, set *ecstypes.TaskSet) bool {
+	return !slices.ContainsFunc(svc.TaskSets, func(o ecstypes.TaskSet) bool {
+		return aws.ToString(o.TaskSetArn) != aws.ToString(set.TaskSetArn) && aws.ToString(o.TaskDefinition) == aws.ToString(set.TaskDefinition)
+	})
+}
+
+// crashes are the tasks of a set that nobody asked to stop, oldest first. A task names the set
+// that has started it, as services write that of their deployments; where only one set has
+// the task definition, that tells as well.
+func crashes(tasks []ecstypes.Task, set *ecstypes.TaskSet, only bool) []ecstypes.Task {
 	var bad []ecstypes.Task
 	for _, t := range tasks {
 		by := aws.ToString(t.StartedBy)
-		ours := by == aws.ToString(set.Id) || by == aws.ToString(set.TaskSetArn)
+		ours := by == aws.ToString(set.Id) || by == aws.ToString(set.TaskSetArn) || only && aws.ToString(t.TaskDefinitionArn) == aws.ToString(set.TaskDefinition)
 		if ours && failed(t) {
 			bad = append(bad, t)
 		}

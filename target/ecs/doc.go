@@ -50,6 +50,14 @@
 // The functions of the AppSpec are the exception: after a crash in the middle of one it is run
 // again, for the same step.
 //
+// # What it costs
+//
+// A deployment of two tasks that start in 20 s makes about 50 calls all at once, 60 as a canary and
+// 120 in ten linear parts, the test listener and auto scaling included; of these 8 to 17 change
+// something. Task sets are looked at every 15 s, all listeners or rules of a route in one call,
+// and all targets of a group in one. Package throttle keeps many deployments within what the
+// account may ask.
+//
 // # What it leaves to you
 //
 // The clients are yours, with all their options; [Service.Policy] says what they must be

@@ -200,7 +200,7 @@ func (s *Service) ready(ctx context.Context, w *work, svc *ecstypes.Service, set
 	want := wanted(svc, set)
 	state = fmt.Sprintf("%d of %d tasks run, %d are pending, %s", set.RunningCount, want, set.PendingCount, set.StabilityStatus)
 	if int(set.RunningCount) < want || set.PendingCount > 0 || set.StabilityStatus != ecstypes.StabilityStatusSteadyState {
-		last, err := s.crashed(ctx, w, set, want)
+		last, err := s.crashed(ctx, svc, set, want)
 		if last != "" {
 			state += "; " + last
 		}

@@ -25,7 +25,9 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle/journal/journaltest"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/ecs"
+	"github.com/cutover-deploy/cutover/target/targettest"
 )
 
 // nativeWorld is a service of two tasks of the ECS controller, behind a production and a test
@@ -118,8 +120,12 @@ func TestNative(t *testing.T) {
 		state  string
 	}{
 		"blue/green": {status: strategy.DeploymentSucceeded, state: replaced},
-		"canary":     {shift: strategy.Canary(10, 5*time.Minute), status: strategy.DeploymentSucceeded, state: replaced},
-		"linear":     {shift: strategy.Linear(10, time.Minute), status: strategy.DeploymentSucceeded, state: replaced},
+		"rolling": {status: strategy.DeploymentSucceeded, state: "web:2 2 web-blue=1 web-green=0 SUCCESSFUL", set: func(_ *world, n *ecs.Native, d *cutover.Deployment) {
+			n.Rolling, n.Group = true, appspec.Group{}
+			d.Strategy = n.Strategy()
+		}},
+		"canary": {shift: strategy.Canary(10, 5*time.Minute), status: strategy.DeploymentSucceeded, state: replaced},
+		"linear": {shift: strategy.Linear(10, time.Minute), status: strategy.DeploymentSucceeded, state: replaced},
 		"approved": {status: strategy.DeploymentSucceeded, state: replaced, set: func(_ *world, n *ecs.Native, d *cutover.Deployment) {
 			n.Group.Approval = time.Hour
 			d.Strategy = n.Strategy()
@@ -166,6 +172,26 @@ func TestNative(t *testing.T) {
 	}
 }
 
+// The suite in virtual time, where steps take as long as they take on ECS.
+func TestNativeConformance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		require.NoError(t, targettest.Check(t.Context(), func() (*targettest.Harness, error) {
+			w := nativeWorld(t)
+			n := w.native(strategy.Canary(10, 5*time.Minute))
+			job := &target.Job{Group: "web", Bundle: w.bundle("web:2", 8080)}
+			snap, err := n.Snapshot(t.Context(), job)
+			job.Before = &snap
+			return &targettest.Harness{Target: n, Job: job, Patience: 24 * time.Hour, Reopen: func() (target.Target, error) { return w.native(n.Shift), nil },
+				Walk: func(u lifecycle.Unit) []lifecycle.Event {
+					if u.Role == lifecycle.OriginalRole {
+						return []lifecycle.Event{lifecycle.BeforeAllowTraffic}
+					}
+					return append(lifecycle.ECSReplacement.Events(), lifecycle.Retire)
+				}}, err
+		}))
+	})
+}
+
 // The controller dies at every write; ECS is told to deploy once.
 func TestNativeKilledAtEveryWrite(t *testing.T) {
 	for _, when := range []string{"before", "after"} {
@@ -173,7 +199,7 @@ func TestNativeKilledAtEveryWrite(t *testing.T) {
 			t.Run(fmt.Sprintf("%s write %d", when, n), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := nativeWorld(t)
-					target := w.native(strategy.Canary(10, 5*time.Minute))
+					native := w.native(strategy.Canary(10, 5*time.Minute))
 					writes := 0
 					die := func([]lifecycle.Record) error {
 						if writes++; writes == n {
@@ -187,7 +213,7 @@ func TestNativeKilledAtEveryWrite(t *testing.T) {
 					} else {
 						tap.After = die
 					}
-					d := w.nativeDeployment(target)
+					d := w.nativeDeployment(native)
 					d.Journal = tap
 					res, err := d.Run(t.Context())
 					if more = errors.Is(err, errCrash); more {

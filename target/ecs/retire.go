@@ -128,7 +128,7 @@ func (s *Service) removeStale(ctx context.Context, w *work, svc *ecsService) err
 	}
 	var stale []string
 	for _, set := range svc.TaskSets {
-		if arn := aws.ToString(set.TaskSetArn); aws.ToString(set.Status) != primaryStatus && slices.Contains(w.before.TaskSets, arn) {
+		if arn := aws.ToString(set.TaskSetArn); aws.ToString(set.Status) != primaryStatus && groupOf(&set) == w.side && slices.Contains(w.before.TaskSets, arn) {
 			w.note("", "the task set %s, which deployment %q has left, is deleted (RemoveStale)", arn, aws.ToString(set.ExternalId))
 			stale = append(stale, arn)
 		}

@@ -15,6 +15,9 @@ import (
 // Route is a way in: the ARNs of listeners, each standing for its default action, and
 // of listener rules. All of them get the same weights, one after the other. The action
 // that is changed is the one that forwards; what else a listener or a rule does stays.
+//
+// They are of an Application Load Balancer. CodeDeploy gives a Network Load Balancer no weights
+// but all and nothing; here weights are written to it too, and it refuses what it does not take.
 type Route []string
 
 // surface is one listener or rule, with its actions as they were read.

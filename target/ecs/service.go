@@ -53,8 +53,9 @@ type Service struct {
 	Reads     int
 	ReadEvery time.Duration
 
-	// RemoveStale lets Install delete task sets that other deployments have left, if
-	// they have no traffic. Zero: a deployment is refused while there are such.
+	// RemoveStale lets Install delete task sets that other deployments have left in the
+	// target group that it is about to use, once that is seen to have no traffic. Zero: a
+	// deployment is refused while there are such.
 	RemoveStale bool
 	// TryCodeDeploy lets services of the CODE_DEPLOY controller pass. The calls for task
 	// sets are documented for the EXTERNAL controller; whether ECS takes them from

@@ -85,7 +85,8 @@ func on[In, Out any](api *awsfake.API, e *ECS, operation string, f func(*In) (*O
 	awsfake.Handle(api, Service, operation, func(_ context.Context, in *In) (*Out, error) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		return f(in)
+		out, err := f(in)
+		return awsfake.Clone(out), err // time goes on, and changes what it points to
 	})
 }
 

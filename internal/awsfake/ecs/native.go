@@ -160,7 +160,7 @@ func (e *ECS) tick(d *deployment, definition *types.TaskDefinition) {
 // advance does what the stage is there for, and goes on to the next one when that is done.
 func (e *ECS) advance(d *deployment, definition *types.TaskDefinition) {
 	stage := order[d.stage]
-	if stage != preProduction {
+	if stage != preProduction && d.alternate != "" { // a rolling deployment has no stages to tell
 		d.LifecycleStage = stage
 	}
 	done := time.Since(d.since) >= 5*time.Second
@@ -246,7 +246,11 @@ func (e *ECS) shift(d *deployment) bool {
 // lead sets both weights of the new tasks.
 func (e *ECS) lead(d *deployment, test, production float64) {
 	r := d.TargetServiceRevision
-	if d.alternate != "" && aws.ToFloat64(r.RequestedProductionTrafficWeight) != production {
+	if d.alternate == "" {
+		r.RequestedProductionTrafficWeight, r.RequestedTestTrafficWeight = nil, nil
+		return
+	}
+	if aws.ToFloat64(r.RequestedProductionTrafficWeight) != production {
 		e.balancers.Lead(d.production, map[string]int32{d.alternate: int32(production), d.serving: 100 - int32(production)})
 	}
 	if d.test != "" && aws.ToFloat64(r.RequestedTestTrafficWeight) != test {

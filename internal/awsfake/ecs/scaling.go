@@ -35,7 +35,7 @@ func (e *ECS) autoScaling(api *awsfake.API) {
 				out.ScalableTargets = append(out.ScalableTargets, t.ScalableTarget)
 			}
 		}
-		return out, nil
+		return awsfake.Clone(out), nil
 	})
 }
 

@@ -87,7 +87,8 @@ func New(api *awsfake.API) *ELB {
 func on[In, Out any](api *awsfake.API, e *ELB, operation string, f func(*In) (*Out, error)) {
 	awsfake.Handle(api, Service, operation, func(_ context.Context, in *In) (*Out, error) {
 		defer e.lock()()
-		return f(in)
+		out, err := f(in)
+		return awsfake.Clone(out), err // time goes on, and changes what it points to
 	})
 }
 
