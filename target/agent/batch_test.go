@@ -66,6 +66,12 @@ func newMailbox(t *testing.T, batch Batch) *mailbox {
 	return m
 }
 
+func (m *mailbox) got() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.result
+}
+
 // give starts the command on the host.
 func (b *box) give(m *mailbox) *exec.Cmd {
 	b.t.Helper()
@@ -93,7 +99,7 @@ func TestBatchIsDoneUpToTheFirstFailure(t *testing.T) {
 		"a.sh": script("a"), "bad.sh": script("bad", "exit 7")}, lifecycle.InPlace.Events()...)
 	m := newMailbox(t, batch)
 	require.NoError(t, b.give(m).Wait())
-	r, err := OpenResult(m.result, batch.Key)
+	r, err := OpenResult(m.got(), batch.Key)
 	require.NoError(t, err)
 	require.Empty(t, r.Error)
 	last := r.Outcomes[len(r.Outcomes)-1]
@@ -132,7 +138,7 @@ func TestC7_BatchThatWasKilledIsGivenAgain(t *testing.T) {
 	second := b.give(m)
 	b.touch("go")
 	require.NoError(t, second.Wait())
-	r, err := OpenResult(m.result, batch.Key)
+	r, err := OpenResult(m.got(), batch.Key)
 	require.NoError(t, err)
 	require.Len(t, r.Outcomes, len(lifecycle.InPlace.Events()))
 	for _, o := range r.Outcomes {
