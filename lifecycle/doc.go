@@ -28,7 +28,8 @@
 // # What a script can rely on
 //
 //   - It is run as a file, never through a shell, so no character in its name
-//     means anything. Only a file without an interpreter line goes to /bin/sh.
+//     means anything. Only a file without an interpreter line goes to /bin/sh. On
+//     Windows the end of its name decides; see below.
 //   - It gets exactly the environment it is given. HOME, USER, LOGNAME and SHELL
 //     follow the account if it has one, and CUTOVER_HOOK is added.
 //   - Standard input is the null device; there is no terminal and no other open
@@ -48,17 +49,32 @@
 //     ended: TERM, the grace, KILL. All means, on Linux, its control group where
 //     one can be made, its process group, whatever carries its mark in the
 //     environment, and their kin (without a control group, one escapes that leaves
-//     all of these and its parent behind); elsewhere on Unix its process group; on Windows the script's
-//     own process, by KILL.
+//     all of these and its parent behind); elsewhere on Unix its process group; on Windows its job
+//     object, at once, since there is no TERM.
 //   - Output of any amount and lines of any length pass in constant memory. The
 //     log of an event is kept up to [Runner.MaxLog] bytes, what is left out is
 //     counted.
 //   - After a crash of this process [EndLeftovers] ends what an interrupted hook
-//     left running (Linux).
+//     left running (Linux). On Windows it ends with this process.
 //   - Another account ([LookupAccount]) means its user id, group id and all its
 //     supplementary groups, set in the child; su and sudo take no part, so limits
 //     and sessions that they would set up do not apply. Unix only, and only root
 //     can; elsewhere LookupAccount refuses.
+//
+// # Windows
+//
+// A script is put into a job object before its first instruction runs, so that all
+// that it starts is in there too, except what it asks others to start for it: services,
+// scheduled tasks, WMI. The job ends with this process, whatever it dies of; that of a
+// script that succeeded is let go of first. Names that end with .exe and .com are run
+// as they are; .ps1 by Windows PowerShell, with -NoProfile -NonInteractive
+// -ExecutionPolicy Bypass -File; .bat and .cmd by cmd.exe, which is why their paths must
+// not have a percent sign. Everything else is refused. SystemRoot is added to the
+// environment where it is missing.
+//
+// This much was tried: it is built and vetted for Windows with every change, the
+// command lines are tested everywhere, and the tests of jobs and batch files pass on
+// Wine 8. PowerShell scripts, and Windows itself, have not been tried.
 //
 // The package reads no clock to decide anything, keeps no state of its own, and
 // installs no signal handlers. A Func that ignores its context cannot be ended; it

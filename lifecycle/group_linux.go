@@ -42,7 +42,10 @@ func (g *group) attr(a *Account) *syscall.SysProcAttr {
 	return attr
 }
 
-func (g *group) started(pid int) { g.pid, g.after = pid, ticks() }
+func (g *group) started(pid int) error {
+	g.pid, g.after = pid, ticks()
+	return nil
+}
 
 // giveUp does without the control group, once.
 func (g *group) giveUp(attr *syscall.SysProcAttr) bool {

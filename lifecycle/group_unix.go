@@ -19,7 +19,10 @@ func newGroup(string, *outputs) *group { return &group{} }
 
 func (g *group) attr(a *Account) *syscall.SysProcAttr { return sessionAttr(a) }
 
-func (g *group) started(pid int) { g.pid = pid }
+func (g *group) started(pid int) error {
+	g.pid = pid
+	return nil
+}
 
 func (g *group) giveUp(*syscall.SysProcAttr) bool { return false }
 

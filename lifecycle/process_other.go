@@ -1,4 +1,4 @@
-//go:build !unix
+//go:build !unix && !windows
 
 package lifecycle
 
@@ -8,6 +8,9 @@ import (
 	"os"
 	"syscall"
 )
+
+// plainShell runs what has no interpreter line: there is none.
+const plainShell = ""
 
 // canChangeAccount says that scripts can run as other accounts here.
 const canChangeAccount = false
@@ -20,6 +23,13 @@ var (
 
 func (a *Account) isOurs() bool                 { return false }
 func (a *Account) barred(string, string) string { return "cannot be used" }
+
+func launchOn(path string, args []string) (launch, error) {
+	return launch{argv: append([]string{path}, args...)}, nil
+}
+
+func setLine(*syscall.SysProcAttr, string) {}
+func withSystem(env []string) []string     { return env }
 
 func mayExecute(string) bool { return true }
 func onNoexec(string) bool   { return false }
@@ -43,7 +53,10 @@ func newGroup(string, *outputs) *group { return &group{} }
 
 func (g *group) attr(*Account) *syscall.SysProcAttr { return nil }
 
-func (g *group) started(pid int) { g.proc, _ = os.FindProcess(pid) }
+func (g *group) started(pid int) (err error) {
+	g.proc, err = os.FindProcess(pid)
+	return err
+}
 
 func (g *group) giveUp(*syscall.SysProcAttr) bool { return false }
 

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// plainShell runs what has no interpreter line.
+const plainShell = "/bin/sh"
+
 // canChangeAccount says that scripts can run as other accounts here.
 const canChangeAccount = true
 
@@ -30,6 +33,16 @@ func sessionAttr(a *Account) *syscall.SysProcAttr {
 	}
 	return attr
 }
+
+// launchOn says how a file is started: as it is.
+func launchOn(path string, args []string) (launch, error) {
+	return launch{argv: append([]string{path}, args...)}, nil
+}
+
+func setLine(*syscall.SysProcAttr, string) {}
+
+// withSystem adds what every program of the system needs: nothing.
+func withSystem(env []string) []string { return env }
 
 func mayExecute(path string) bool {
 	return unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS) == nil

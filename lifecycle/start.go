@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// plainShell runs what has no interpreter line.
-const plainShell = "/bin/sh"
-
 // markVar is the variable by which processes of a hook are recognised.
 const markVar = "CUTOVER_HOOK"
 
@@ -88,14 +85,17 @@ func (h *running) start(ctx context.Context, null *os.File, mark string) error {
 		Files: append([]*os.File{null, h.out.stdout.w, h.out.stderr.w}, closedAbove2()...),
 		Sys:   h.group.attr(h.s.Account),
 	}
-	argv, shell := append([]string{h.s.Path}, h.s.args...), false
+	how, err := launchOn(h.s.Path, h.s.args)
+	if err != nil {
+		return h.s.fail(h.env, ScriptNotExecutable, err.Error(), err)
+	}
+	setLine(attr.Sys, how.line)
+	argv, shell := how.argv, plainShell == ""
 	for try := 0; ; try++ {
 		proc, err := os.StartProcess(argv[0], argv, attr)
 		switch {
 		case err == nil:
-			h.proc = proc
-			h.group.started(proc.Pid)
-			return nil
+			return h.started(proc)
 		case errors.Is(err, errExecFormat) && !shell && h.s.foreign() == "":
 			h.env.note("", "script "+h.s.Location+" has no interpreter line; it is run by "+plainShell)
 			argv, shell = append([]string{plainShell}, argv...), true
@@ -108,6 +108,19 @@ func (h *running) start(ctx context.Context, null *os.File, mark string) error {
 			return h.s.notStarted(h.env, err)
 		}
 	}
+}
+
+// started takes a process over. One that could not be put where all that it starts is
+// found again does not run.
+func (h *running) started(proc *os.Process) error {
+	h.proc = proc
+	err := h.group.started(proc.Pid)
+	if err == nil {
+		return nil
+	}
+	_ = proc.Kill()
+	_, _ = proc.Wait()
+	return h.s.fail(h.env, HookFailed, fmt.Sprintf("was not run, since its end could not have been seen to: %v", err), err)
 }
 
 // pause waits and reports whether it was left alone.
@@ -131,8 +144,9 @@ func (s *Script) dir() string {
 
 // environ is the script's whole environment.
 func (s *Script) environ(env Env, mark string) []string {
+	vars := append(slices.Clip(env.Vars), markVar+"="+mark)
 	if s.Account != nil {
-		return append(AccountEnv(s.Account, env.Vars), markVar+"="+mark)
+		vars = append(AccountEnv(s.Account, env.Vars), markVar+"="+mark)
 	}
-	return append(slices.Clip(env.Vars), markVar+"="+mark)
+	return withSystem(vars)
 }

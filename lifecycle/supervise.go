@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -136,6 +137,9 @@ func (s *Script) failed(env Env, state *os.ProcessState) error {
 
 // exitHint explains the statuses that shells give a meaning.
 func exitHint(code int) string {
+	if runtime.GOOS == "windows" {
+		return windowsExitHint(code)
+	}
 	switch code {
 	case 126:
 		return ": the shell found a command that it could not execute; check its mode and its interpreter"

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// fixedEnv is what scripts start from when the caller says nothing.
+// fixedEnv is what scripts start from when the caller says nothing, but on Windows.
 var fixedEnv = []string{
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"LANG=C.UTF-8",
@@ -13,9 +13,26 @@ var fixedEnv = []string{
 
 func (a *Agent) baseEnv() []string {
 	if a.Env == nil {
-		return fixedEnv
+		return systemEnv()
 	}
 	return a.Env
+}
+
+// windowsEnv is fixedEnv where the system is in a directory such as C:\Windows, as far
+// as it is the same for everybody. Without these, few of its programs run.
+func windowsEnv(root, arch string) []string {
+	return []string{
+		"SystemRoot=" + root,
+		"windir=" + root,
+		"SystemDrive=" + root[:min(len(root), 2)],
+		"ComSpec=" + root + `\System32\cmd.exe`,
+		"PATH=" + root + `\System32;` + root + ";" + root + `\System32\Wbem;` + root + `\System32\WindowsPowerShell\v1.0\`,
+		"PATHEXT=.COM;.EXE;.BAT;.CMD;.VBS;.JS;.WSF;.MSC",
+		"TEMP=" + root + `\Temp`,
+		"TMP=" + root + `\Temp`,
+		"OS=Windows_NT",
+		"PROCESSOR_ARCHITECTURE=" + strings.ToUpper(arch),
+	}
 }
 
 // environ is the whole environment of the event's scripts: the base, over it the

@@ -37,3 +37,12 @@ func TestEnvironmentOfScripts(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, strings.HasSuffix(strings.TrimSpace(string(pwd)), "/"+archiveDir))
 }
+
+func TestWindowsEnvironmentNamesTheSystem(t *testing.T) {
+	env := windowsEnv(`D:\Win`, "amd64")
+	require.Equal(t, `D:\Win`, value(env, "SystemRoot"))
+	require.Equal(t, "D:", value(env, "SystemDrive"))
+	require.Equal(t, `D:\Win\System32\cmd.exe`, value(env, "ComSpec"))
+	require.Equal(t, `D:\Win\System32;D:\Win;D:\Win\System32\Wbem;D:\Win\System32\WindowsPowerShell\v1.0\`, value(env, "PATH"))
+	require.Equal(t, "AMD64", value(env, "PROCESSOR_ARCHITECTURE"))
+}
