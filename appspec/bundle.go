@@ -35,7 +35,8 @@ var bundleRules = map[Code]struct {
 
 // CheckBundle checks the AppSpec against the files of its revision, before any
 // host is touched: scripts are there, regular, inside of the revision and able to
-// start; sources are there, and no two of them end at one path. With opt.Deep this
+// start, as far as their beginning tells; sources are there, and no two of them end
+// at one path. That time limits add up, [Parse] has checked. With opt.Deep this
 // holds for all files in directories, too, and permissions are for what is
 // installed. Findings come in file order, errors and warnings together; opt.Strict
 // makes all of them errors. Their File is the AppSpec's, if name is given. fsys is

@@ -69,8 +69,8 @@ func shapeMutants(text string) (out []mutant) {
 func TestShapeMutations(t *testing.T) {
 	files := []string{fullExample, lambdaText(okFunction, "Hooks:\n  - AfterAllowTraffic: smoke\n"),
 		ecsText(okService+okNetwork+"CapacityProviderStrategy:\n  - CapacityProvider: FARGATE\n    Weight: 2\n", "Hooks:\n  - BeforeInstall: check\n")}
-	for _, f := range corpus(t) {
-		if len(f.codes) == 0 && !strings.ContainsAny(string(f.text), "{[#\r\t") {
+	for i, f := range corpus(t) { // a part of them, for there are some 45,000 mutants of all
+		if i%5 == 0 && !raceEnabled && len(f.codes) == 0 && !strings.ContainsAny(string(f.text), "{[#\r\t") {
 			files = append(files, string(f.text))
 		}
 	}

@@ -38,7 +38,7 @@ func describe(n *yaml.Node) string {
 
 // isNull reports whether a node is missing or null.
 func isNull(n *yaml.Node) bool {
-	return n == nil || n.Kind == yaml.ScalarNode && resolve(n).kind == kindNull
+	return n == nil || n.Kind == yaml.ScalarNode && len(n.Value) <= len("null") && resolve(n).kind == kindNull
 }
 
 // isFalse reports whether a node is the truth value false, which the agent takes
@@ -79,7 +79,11 @@ func (e pair) name() string {
 // reports keys given twice; the last one of them counts, as in the agent. Twice
 // an unknown key loses nothing that counts; known nil: all keys are.
 func (p *parser) pairs(n *yaml.Node, known []string) []pair {
-	out := make([]pair, 0, len(n.Content)/2)
+	return p.pairsIn(make([]pair, 0, len(n.Content)/2), n, known)
+}
+
+// pairsIn is pairs with room for them.
+func (p *parser) pairsIn(out []pair, n *yaml.Node, known []string) []pair {
 	merges := 0
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		e := pair{deref(n.Content[i]), deref(n.Content[i+1])}
@@ -193,7 +197,8 @@ func indexKey(pairs []pair, name string) int {
 // fields sorts a mapping's values to the known keys (nil: absent) and reports
 // the unknown ones. out must be as long as known.
 func (p *parser) fields(n *yaml.Node, known []string, out []*yaml.Node) {
-	for _, e := range p.pairs(n, known) {
+	var room [8]pair // for most mappings
+	for _, e := range p.pairsIn(room[:0], n, known) {
 		i := -1
 		if e.key.Kind == yaml.ScalarNode {
 			i = slices.Index(known, e.key.Value)

@@ -52,7 +52,7 @@ const (
 // *multierror.Error of *[Problem], in file order; warnings are returned in any
 // case. Parse does no I/O and keeps nothing of data.
 func Parse(name string, data []byte, opt Options) (*Spec, []*Problem, error) {
-	p := &parser{opt: opt, file: name}
+	p := &parser{opt: opt, file: name, path: make([]step, 0, maxDepth/2)}
 	spec := p.parse(data)
 	p.clamp(data)
 	warnings, err := split(finish(p.problems, opt.Strict))

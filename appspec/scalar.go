@@ -87,6 +87,13 @@ func number(s string) scalar {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && s[0] >= '1' && s[0] <= '9' {
 		return scalar{kind: kindInt, num: n} // the common case, without patterns
 	}
+	switch dots, only := digitsAndDots(s); { // nor here
+	case only && dots == 1 && len(s) > 1:
+		f, _ := strconv.ParseFloat(s, 64)
+		return scalar{kind: kindFloat, float: f}
+	case only && dots > 1:
+		return scalar{text: s}
+	}
 	switch strings.ToLower(s) {
 	case ".inf", "+.inf":
 		return scalar{kind: kindFloat, float: math.Inf(1)}
@@ -108,6 +115,19 @@ func number(s string) scalar {
 		return integer(groups.Replace(s))
 	}
 	return scalar{text: s}
+}
+
+// digitsAndDots counts the dots of text; only: there is nothing else but digits.
+func digitsAndDots(s string) (dots int, only bool) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.':
+			dots++
+		case c < '0' || c > '9':
+			return 0, false
+		}
+	}
+	return dots, true
 }
 
 // base60 multiplies the parts by 3600, 60 and 1, also when there are only two.

@@ -125,16 +125,32 @@ var readerWords = [][2]string{
 	{"did not find expected ','", "a bracket is not closed, or a comma is missing"},
 	{"did not find expected node content", "a bracket is not closed, a value is missing, or a comma is too many"},
 	{"found character that cannot start any token", "a value cannot begin with this character"},
-	{"found a tab character that violates indentation", "a tab is used for indentation"},
+	{"found a tab character", "a tab is used for indentation"},
 	{"found unexpected end of stream", "a quote is not closed"},
 	{"found unexpected document indicator", "a quote is not closed before the next document"},
 	{"did not find expected alphabetic or numeric character", "a value that begins with * or & needs a name behind it"},
 	{"found unknown escape character", "a backslash in double quotes is followed by what it cannot escape"},
 	{"block sequence entries are not allowed", "a dash stands where no list can be"},
-	{"found undefined tag handle", "a tag is not known"},
+	{"did not find expected <document start>", "a value stands alone, and more follows where only keys can"},
+	{"found an indentation indicator", "a block of text cannot be indented by 0"},
+	{"did not find expected hexdecimal number", "a backslash in double quotes is followed by too few digits"},
+	{"exceeded max depth", "too many levels inside each other"},
+	{"found undefined tag handle", badTag}, {"did not find expected tag URI", badTag}, {"did not find expected '!'", badTag},
+	{"did not find the expected '>'", badTag}, {"did not find URI escaped octet", badTag},
+	{"could not find expected directive name", badDirective}, {"found unknown directive name", badDirective}, {"found duplicate %", badDirective},
+	{"found extremely long version number", badDirective}, {"found incompatible YAML document", badDirective},
+	{"did not find expected version number", badDirective}, {"did not find expected digit or '.'", badDirective},
+	{"found unexpected non-alphabetical character", badDirective}, {"did not find expected comment or line break", badMark},
+	{"did not find expected whitespace", badMark},
 	{"unknown anchor", "a value that begins with * stands for another, and there is none of this name"},
 	{"found invalid Unicode character escape", "an escape such as \\ud83d is only half of a character"},
 }
+
+const (
+	badTag       = "a value that begins with ! is a tag, and this one is not well formed"
+	badDirective = "a line that begins with % is a directive to the reader, and it does not know this one"
+	badMark      = "a space or the end of the line is missing behind a mark such as |, > or %"
+)
 
 func inWords(msg string) string {
 	for _, w := range readerWords {

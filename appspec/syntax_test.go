@@ -39,3 +39,22 @@ func TestCharactersThatLookLikeOthers(t *testing.T) {
 	}
 	require.Contains(t, refused(t, head+"hooks:\n  AfterInstall:\n    \u2013 location: a\n", ErrType).Hint, "dash")
 }
+
+// No message of the YAML reader is shown as it is, except what only bytes can cause
+// that are refused before.
+func TestReaderIsPutIntoWords(t *testing.T) {
+	for text, why := range map[string]string{
+		"%FOO bar\n---\n" + head: "", "%!\n---\n" + head: badDirective, "%YAML 9.9\n---\n" + head: badDirective, "%YAML x\n---\n" + head: badDirective,
+		"%TAG ! x\n%TAG ! y\n---\n" + head: badDirective, head + "x: !<a b\n": badTag, head + "x: !a!b!c d\n": badTag, head + "x: !%zz a\n": badTag, head + "x: |0\n  a\n": "a block of text",
+		head + "x: |z\n  a\n": badMark, head + "x: \"\\x4\"\n": "too few digits", "\"version: 0.0\"\nos: linux\n": "",
+		head + "x:\n\t- a\n": "a tab", head + "x: *\n": "needs a name", head + "x: - a\n": "a dash stands", head + "x: *y\n": "stands for another",
+	} {
+		_, _, err := Parse("a", []byte(text), Options{})
+		problems := problemsOf(t, err)
+		require.NotEmpty(t, problems, text)
+		for _, raw := range []string{"did not find", "could not find", "found ", "expected"} {
+			require.NotContains(t, problems[0].Why, raw, text)
+		}
+		require.Contains(t, problems[0].Why, why, text)
+	}
+}

@@ -92,8 +92,13 @@ func (p *parser) lines(data []byte) bool {
 				allowed(fmt.Sprintf("at most %d bytes in a line", maxLine))
 			return false
 		}
-		indent := len(l) - len(bytes.TrimLeft(l, " -?"))
-		if bytes.Count(l[:indent], []byte("- ")) > maxDepth {
+		indent, dashes := 0, 0
+		for ; indent < len(l) && (l[indent] == ' ' || l[indent] == '-' || l[indent] == '?'); indent++ {
+			if l[indent] == ' ' && indent > 0 && l[indent-1] == '-' {
+				dashes++
+			}
+		}
+		if dashes > maxDepth {
 			p.place(p.err(ErrTooDeep, nil, "too many lists inside each other"), line, 1).allowed(fmt.Sprintf("at most %d levels", maxDepth))
 			return false
 		}
