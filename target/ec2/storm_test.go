@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,13 +52,14 @@ func TestStormInPlace(t *testing.T) {
 			d := w.deployment(t, w.fleet(ec2.Selection{Groups: []string{"web"}}), strategy.Percent(80))
 			d.LostBudget = 5
 			r := rand.New(rand.NewPCG(seed, 1))
-			vanished := 0
+			var vanished atomic.Int32
 			began := time.Now()
 			fewest := w.run(t, func() {
 				for range 4 {
+					id := ids[r.IntN(100)]
 					time.AfterFunc(time.Duration(r.IntN(240))*time.Second, func() {
-						w.Vanish(ids[r.IntN(100)], w.arn)
-						vanished++
+						w.Vanish(id, w.arn)
+						vanished.Add(1)
 					})
 				}
 				time.AfterFunc(time.Minute, func() { w.Groups.Alarm("web", 7) }) // not now
@@ -67,7 +69,7 @@ func TestStormInPlace(t *testing.T) {
 				t.Logf("seed %d: %s in %s, %d calls", seed, statuses(res), time.Since(began).Round(time.Minute), len(w.API.Calls()))
 				time.Sleep(4 * time.Minute) // who vanished last has a successor
 			})
-			require.GreaterOrEqual(t, fewest, 80-vanished, "seed %d", seed)
+			require.GreaterOrEqual(t, fewest, 80-int(vanished.Load()), "seed %d", seed)
 			require.Empty(t, w.Groups.Suspended("web"), "seed %d", seed)
 			require.Len(t, w.Groups.Members("web"), 100)
 		})
@@ -86,13 +88,14 @@ func TestStormBlueGreen(t *testing.T) {
 			d := w.deployment(t, f, strategy.BlueGreen{Minimum: strategy.Minimum{Percent: 90}, Ready: strategy.Wait{For: 10 * time.Minute}})
 			d.LostBudget = 5
 			r := rand.New(rand.NewPCG(seed, 2))
-			vanished := 0
+			var vanished atomic.Int32
 			began := time.Now()
 			fewest := w.run(t, func() {
 				for range 3 {
+					id := ids[r.IntN(100)]
 					time.AfterFunc(time.Duration(60+r.IntN(400))*time.Second, func() {
-						w.Vanish(ids[r.IntN(100)], w.arn)
-						vanished++
+						w.Vanish(id, w.arn)
+						vanished.Add(1)
 					})
 				}
 				res, err := d.Run(t.Context())
@@ -100,7 +103,7 @@ func TestStormBlueGreen(t *testing.T) {
 				t.Logf("seed %d: %s %s in %s, %d calls", seed, res.Status, statuses(res), time.Since(began).Round(time.Minute), len(w.API.Calls()))
 				time.Sleep(4 * time.Minute)
 			})
-			require.GreaterOrEqual(t, fewest, 100-vanished, "seed %d", seed)
+			require.GreaterOrEqual(t, fewest, 100-int(vanished.Load()), "seed %d", seed)
 			for _, name := range w.Groups.Names() {
 				require.Empty(t, w.Groups.Suspended(name), "seed %d", seed)
 			}
