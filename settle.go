@@ -16,7 +16,7 @@ func (r *runner) settle(ctx context.Context, st *strategy.State, out strategy.Ou
 	if !ok || out.Rollback != "" {
 		return nil
 	}
-	err := s.Settle(ctx)
+	err := s.Settle(ctx, r.job)
 	if err == nil {
 		return nil
 	}

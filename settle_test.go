@@ -13,6 +13,7 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/rollback"
+	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/fake"
 )
 
@@ -24,8 +25,11 @@ type settling struct {
 	stop    func()
 }
 
-func (s *settling) Settle(context.Context) error {
+func (s *settling) Settle(_ context.Context, job *target.Job) error {
 	s.settled++
+	if job == nil || job.Group != "web" {
+		return errors.New("settled without the job")
+	}
 	if s.stop != nil {
 		s.stop()
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"github.com/cutover-deploy/cutover/target"
 )
 
 // hold suspends, once per deployment, the processes of a group that would work against
@@ -59,7 +61,7 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 // engine calls it when a deployment has ended, its rollback included, however it
 // ended. What a deployment left that never ended is given back too. It can be called
 // again.
-func (f *Fleet) Settle(ctx context.Context) error {
+func (f *Fleet) Settle(ctx context.Context, _ *target.Job) error {
 	if len(f.Groups) == 0 || f.AutoScaling == nil {
 		return nil
 	}

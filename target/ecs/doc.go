@@ -63,7 +63,7 @@
 // The clients are yours, with all their options; [Service.Policy] says what they must be
 // allowed. The first task set of a service, its task definitions and its listeners are made
 // elsewhere. If a deployment fails and is not rolled back, things stay as they are, as with
-// CodeDeploy, and auto scaling stays suspended.
+// CodeDeploy; only auto scaling is put back.
 //
 // Services of the ECS controller deploy themselves. [Native] runs the same deployment there.
 package ecs

@@ -2,10 +2,13 @@ package ecs
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+
+	"github.com/cutover-deploy/cutover/target"
 )
 
 // resource is the service as its auto scaling calls it.
@@ -39,6 +42,23 @@ func (s *Service) suspend(ctx context.Context, w *work) error {
 	}
 	w.note("", "the auto scaling of service %s is suspended until traffic has moved, or is back", s.Name)
 	return s.setScaling(ctx, all)
+}
+
+// Settle implements [target.Settler]: the auto scaling is as it was found also after a
+// deployment that was stopped, or that failed and was not rolled back.
+func (s *Service) Settle(ctx context.Context, job *target.Job) error {
+	if s.Scaling == nil {
+		return nil
+	}
+	b, err := readBefore(job)
+	if err != nil || b.Suspended == nil {
+		return err
+	}
+	now, err := s.scalingState(ctx)
+	if err != nil || now == nil || reflect.DeepEqual(now, b.Suspended) {
+		return err
+	}
+	return s.setScaling(ctx, b.Suspended)
 }
 
 // resume puts the auto scaling back to how it was found.

@@ -130,16 +130,15 @@ func (sc scenario) ends(w *world, res *cutover.Result) {
 		require.Equal(w, served, sets)
 		require.Equal(w, map[string]int32{"web-blue": 1}, weights, "as it was found")
 		require.Equal(w, map[string]int32{"web-blue": 1}, w.weights(w.test))
-		require.False(w, w.suspendedNow())
 	case sc.status == strategy.DeploymentSucceeded:
 		require.Equal(w, replaced, sets)
 		require.Equal(w, map[string]int32{"web-blue": 0, "web-green": 100}, weights)
 		require.Equal(w, map[string]int32{"web-blue": 0, "web-green": 100}, w.weights(w.test))
-		require.False(w, w.suspendedNow())
 	default:
 		require.Equal(w, leftBehind, sets)
 		require.Equal(w, map[string]int32{"web-blue": int32(100 - sc.left), "web-green": int32(sc.left)}, weights)
 	}
+	require.False(w, w.suspendedNow(), "however it ended")
 	w.whole()
 }
 

@@ -76,6 +76,7 @@ var (
 	_ target.Checker     = (*Service)(nil)
 	_ target.TestRouted  = (*Service)(nil)
 	_ target.Snapshotter = (*Service)(nil)
+	_ target.Settler     = (*Service)(nil)
 )
 
 // TestRoute implements [target.TestRouted].
