@@ -18,7 +18,9 @@ import (
 // While a deployment lasts, processes of its Auto Scaling groups are suspended that
 // would work against it: AZRebalance, AlarmNotification, HealthCheck, ReplaceUnhealthy,
 // ScheduledActions. What was suspended is written in a tag of the group first, and
-// given back by [Fleet.Settle], also when another process finds it.
+// given back by [Fleet.Settle], also when another process finds it. That goes for the
+// groups that the selection names: of instances that are only found by tags, the groups
+// are left alone, so name them too if they have any.
 type Fleet struct {
 	Selection // which instances there are. Required
 

@@ -23,3 +23,21 @@ func TestTaggedFleetInPlace(t *testing.T) {
 		require.GreaterOrEqual(t, fewest, 7)
 	})
 }
+
+// Instances that are chosen by tags may be in a group that nobody named: nothing of it
+// is suspended, since nobody would give it back.
+func TestGroupsThatAreNotNamedAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scaled(t, "web", 2)
+		f := w.fleet(webTag)
+		f.Balancers = nil
+		w.run(t, func() {
+			res, err := w.deployment(t, f, strategy.AllAtOnce()).Run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "map[Succeeded:2]", statuses(res))
+		})
+		require.Empty(t, w.Groups.Suspended("web"))
+		require.Zero(t, w.API.Counts()["Auto Scaling.SuspendProcesses"])
+	})
+}

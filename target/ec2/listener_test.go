@@ -2,6 +2,7 @@ package ec2_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -56,6 +57,9 @@ func TestLaunchedInstancesGetTheLastGoodRevision(t *testing.T) {
 			w.Groups.Alarm("web", 2)
 			w.listen(t, func() *ec2.Listener { return l }, 10*time.Minute)
 		})
+		for _, a := range l.Statements(ec2.Scope{})[0].Action {
+			require.NotZero(t, w.API.Counts()[strings.Replace(a, "autoscaling:", "Auto Scaling.", 1)], a)
+		}
 		require.Equal(t, [2]int{2, 0}, [2]int{good, bad})
 		require.Len(t, w.Serving(w.arn), 5)
 		id := w.Groups.Members("web")[4]

@@ -54,6 +54,16 @@ func (f *Fleet) Policy(s Scope, more ...Statement) (string, error) {
 	return written(append(all, more...))
 }
 
+// Statements are what a process that runs the listener needs besides the policy of its
+// fleet.
+func (l *Listener) Statements(s Scope) []Statement {
+	var arns []string
+	for _, name := range l.Groups {
+		arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name), s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name+"-*"))
+	}
+	return []Statement{Allow("AnswerLaunches", arns, "autoscaling:PutLifecycleHook", "autoscaling:RecordLifecycleActionHeartbeat", "autoscaling:CompleteLifecycleAction")}
+}
+
 // groupARNs are the fleet's groups and their copies.
 func (f *Fleet) groupARNs(s Scope) (arns []string) {
 	for _, name := range f.Groups {

@@ -14,7 +14,7 @@ import (
 // hold suspends, once per deployment, the processes of a group that would work against
 // it.
 func (f *Fleet) hold(ctx context.Context, group, deployment string) error {
-	if group == "" || f.AutoScaling == nil || f.KeepProcesses || f.isHeld(group, deployment) {
+	if group == "" || len(f.Groups) == 0 || f.AutoScaling == nil || f.KeepProcesses || f.isHeld(group, deployment) {
 		return nil
 	}
 	select { // one does it, others wait
@@ -46,8 +46,10 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 	if err != nil {
 		return err
 	}
-	if len(found) != 1 {
-		return nil // the group is gone; what becomes of the instance is seen elsewhere
+	if len(found) != 1 || !slices.Contains(f.Groups, rootOf(found[0])) {
+		// The group is gone, and what becomes of the instance is seen elsewhere; or it is
+		// not one of the fleet's, and nobody would give back what was suspended.
+		return nil
 	}
 	processes := whileDeploying
 	if tagOf(found[0], deploymentTag) == deployment {

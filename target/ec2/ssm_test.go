@@ -169,6 +169,7 @@ func (r *real) deployment(t *testing.T, dir string) *cutover.Deployment {
 // A fleet is deployed to by Run Command: real agents, started from the test's own
 // executable, fetched once per host.
 func TestSSMRealAgents(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, 3)
 	d := r.deployment(t, revisionOf(t, "one", "exit 0"))
 	res, err := d.Run(t.Context())
@@ -196,6 +197,7 @@ func TestSSMRealAgents(t *testing.T) {
 
 // C7: a command that is delivered twice is done once; C9: one whose reply is lost too.
 func TestC7_CommandsAreRepeated(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, 2)
 	r.api.Inject(func(c awsfake.Call) awsfake.Fault {
 		if c.Operation == "SendCommand" && c.N%2 == 0 {
