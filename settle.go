@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -9,14 +10,25 @@ import (
 )
 
 // settle lets the target give back what it holds while deployments last, unless a
-// rollback follows: then that does it. What could not be given back is a note, since the
-// deployment itself has ended as it has.
+// rollback follows: then that does it. It is asked several times. What could not be
+// given back is a note, since the deployment itself has ended as it has.
 func (r *runner) settle(ctx context.Context, st *strategy.State, out strategy.Outcome) []lifecycle.Record {
 	s, ok := r.d.Target.(target.Settler)
 	if !ok || out.Rollback != "" {
 		return nil
 	}
 	err := s.Settle(ctx, r.job)
+	for _, pause := range patience {
+		if err == nil || failure(err).Code == lifecycle.Denied {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil // abandoned: whoever resumes asks again
+		case <-time.After(pause):
+			err = s.Settle(ctx, r.job)
+		}
+	}
 	if err == nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,14 +65,17 @@ func TestSettle_AfterTheRollbackAndNotBefore(t *testing.T) {
 }
 
 func TestSettle_WhatCannotBeGivenBackIsSaid(t *testing.T) {
-	s, d, records := settlingDeployment(t)
-	s.err = errors.New("not today")
-	res, err := d.Run(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "Succeeded", string(res.Status))
-	note := (*records)[len(*records)-2]
-	require.Equal(t, lifecycle.Noted, note.Kind)
-	require.True(t, strings.Contains(string(note.Data), "not today"))
+	synctest.Test(t, func(t *testing.T) {
+		s, d, records := settlingDeployment(t)
+		s.err = errors.New("not today")
+		res, err := d.Run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "Succeeded", string(res.Status))
+		require.Equal(t, 4, s.settled, "it was asked again and again")
+		note := (*records)[len(*records)-2]
+		require.Equal(t, lifecycle.Noted, note.Kind)
+		require.True(t, strings.Contains(string(note.Data), "not today"))
+	})
 }
 
 // Cut off while it gives things back, the deployment has not ended: who resumes it

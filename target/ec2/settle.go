@@ -82,14 +82,37 @@ func (f *Fleet) Settle(ctx context.Context, _ *target.Job) error {
 			return errors.Join(append(errs, err)...)
 		}
 	}
-	for _, g := range all {
-		if err := release(ctx, f.AutoScaling, g); err != nil {
-			errs = append(errs, fmt.Errorf("group %s: %w", nameOf(g), err))
-		}
-	}
+	errs = append(errs, f.releaseAll(ctx, all))
 	f.mu.Lock()
 	clear(f.holding)
 	clear(f.made)
 	f.mu.Unlock()
 	return errors.Join(errs...)
+}
+
+// releaseAll gives back what is held, until as many looks as must agree have found
+// nothing: a look may still show a group as it was before it was held.
+func (f *Fleet) releaseAll(ctx context.Context, all []types.AutoScalingGroup) error {
+	for quiet := 0; ; {
+		quiet++
+		for _, g := range all {
+			if heldBy(g).deployment == "" {
+				continue
+			}
+			quiet = 0
+			if err := release(ctx, f.AutoScaling, g); err != nil {
+				return fmt.Errorf("group %s: %w", nameOf(g), err)
+			}
+		}
+		if quiet == agreeing {
+			return nil
+		}
+		if err := sleep(ctx, recent); err != nil {
+			return err
+		}
+		var err error
+		if all, err = f.line(ctx); err != nil {
+			return err
+		}
+	}
 }
