@@ -45,11 +45,19 @@
 //     pure function [strategy.Next] decides what happens next, and
 //     [strategy.Simulate] lets it decide in virtual time.
 //   - rollback: [rollback.Policy] says when to go back, and to what.
-//   - lifecycle/journal: [journal.File] and [journal.Memory] keep the records.
+//   - lifecycle/journal: [journal.File] and [journal.Memory] keep the records, and
+//     lifecycle/journal/dynamodb keeps them where many controllers can.
+//   - revision/s3 and revision/github: revisions from there.
+//   - rollback/cloudwatch: alarms of CloudWatch.
 //   - target: [target.Target] is what a deployment goes to, and [target.Fleet] is
-//     one made of hosts. target/onprem has hosts of this machine; target/agent is
-//     the half of a deployment that runs on a host; target/fake has hosts with
-//     faults for your tests; target/targettest proves a target of your own.
+//     one made of hosts. target/fake has hosts with faults for your tests;
+//     target/targettest proves a target of your own.
+//   - target/onprem: hosts of this machine, and hosts over SSH. target/inventory lists
+//     them in a file; target/haproxy and target/command are what is in front of them.
+//   - target/ec2, target/ecs, target/lambda: the targets of AWS. target/function runs
+//     the functions that their AppSpecs name, and target/throttle keeps their calls
+//     within the rates that AWS allows.
+//   - target/agent: the half of a deployment that runs on a host.
 //
 // # What it promises
 //
