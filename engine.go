@@ -50,12 +50,12 @@ type command struct {
 // it, or what the alarms say.
 type event struct {
 	step    lifecycle.Step
-	note    *lifecycle.Note
 	err     error
-	foreign target.Foreign   // what the step was to do about foreign changes
-	units   []lifecycle.Unit // that were made
-	alarms  []rollback.Reading
-	gates   *Answer
+	foreign target.Foreign // what the step was to do about foreign changes
+	// news is what it is about: a lifecycle.Note about the step, the []rollback.Reading
+	// of the alarms, the Answer of the gates. Else the step has ended; if it was to
+	// provision, with the []lifecycle.Unit that it made.
+	news any
 }
 
 // drive is the loop: ask Next, write, act, wait, and again, until the deployment
@@ -88,7 +88,7 @@ func (r *runner) drive(ctx context.Context, st *strategy.State) error {
 		dec := strategy.Next(st, r.now)
 		if question := r.gates.hold(&dec, len(r.d.Gates) > 0 && !st.CleansUp(), r.now); question {
 			q := Question{Plan: st.Plan(), Stage: st.Stage(), Now: r.now}
-			others.Go(func() { a := ask(stepCtx, r.d.Gates, q); p.tell(event{gates: &a}) })
+			others.Go(func() { a := ask(stepCtx, r.d.Gates, q); p.tell(event{news: a}) })
 		}
 		if !again {
 			start = dec.Start
@@ -219,20 +219,20 @@ func stopData(s strategy.Stop) json.RawMessage {
 
 // hear takes in what an event means.
 func (r *runner) hear(st *strategy.State, e event) error {
-	switch {
-	case e.alarms != nil:
-		why := r.latch.Observe(e.alarms)
+	switch news := e.news.(type) {
+	case []rollback.Reading:
+		why := r.latch.Observe(news)
 		if why == "" || st.Stop() != nil {
 			return nil
 		}
 		return r.add(st, lifecycle.Record{Kind: lifecycle.Stopped, Data: stopData(strategy.Stop{Code: lifecycle.AlarmActive, Reason: why})})
-	case e.gates != nil:
-		if !r.gates.hear(*e.gates, r.now) {
+	case Answer:
+		if !r.gates.hear(news, r.now) {
 			return nil
 		}
-		return r.add(st, noted(lifecycle.Step{Stage: st.Stage()}, lifecycle.Note{Text: e.gates.Reason}))
-	case e.note != nil:
-		return r.add(st, noted(e.step, *e.note))
+		return r.add(st, noted(lifecycle.Step{Stage: st.Stage()}, lifecycle.Note{Text: news.Reason}))
+	case lifecycle.Note:
+		return r.add(st, noted(e.step, news))
 	default:
 		return r.ended(st, e)
 	}

@@ -38,7 +38,8 @@ func made(st *strategy.State, e event) (lifecycle.Record, error) {
 	rec := lifecycle.Record{Kind: lifecycle.Ended, Step: e.step, Failure: failure(e.err)}
 	var units []lifecycle.Unit
 	ids := map[string]bool{}
-	for _, u := range e.units {
+	made, _ := e.news.([]lifecycle.Unit)
+	for _, u := range made {
 		if u.ID == "" || ids[u.ID] || st.Knows(u.ID) {
 			rec.Failure = cmp.Or(rec.Failure, &lifecycle.Failure{Code: lifecycle.TargetFailed,
 				Message: fmt.Sprintf("the target says that it has made %q, which has no name, or is twice, or was there before; nothing of that name is removed", u.ID)})

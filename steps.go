@@ -43,7 +43,7 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 				Code: lifecycle.Panicked, Message: fmt.Sprintf("the target panicked: %v", cause)}}
 		}
 	}()
-	note := func(n lifecycle.Note) { p.tell(event{step: step, note: &n}) }
+	note := func(n lifecycle.Note) { p.tell(event{step: step, news: n}) }
 	if step.Unit == "" && step.Event != lifecycle.Provision {
 		e.err = r.once(ctx, step, j.again, note)
 		return e
@@ -55,7 +55,7 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 		defer cancel()
 	}
 	if step.Unit == "" {
-		e.units, e.err = r.provision(ctx, whole, step, j.units)
+		e.news, e.err = r.provision(ctx, whole, step, j.units)
 	} else {
 		task := target.Task{Step: step, Job: r.job, Again: j.again, Expect: j.expect, Foreign: j.foreign, Note: note}
 		e.err = r.insist(ctx, func() error { return r.d.Target.Perform(ctx, task) })

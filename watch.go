@@ -31,7 +31,7 @@ func (r *runner) poll(ctx context.Context, p *pool) {
 		case <-tick.C:
 		}
 		if rs := r.d.Watch.Read(ctx); ctx.Err() == nil {
-			p.tell(event{alarms: rs})
+			p.tell(event{news: rs})
 		}
 	}
 }
