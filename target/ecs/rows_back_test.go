@@ -118,6 +118,22 @@ func TestH6_OnlyOwnTaskSetsAreDeleted(t *testing.T) {
 	})
 }
 
+// What somebody else has made since the deployment began is not deleted with what it has made,
+// though it is behind the same target group.
+func TestH6_TaskSetOfSomebodyElseSinceIsKept(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		d := w.deployment("d-2", canary)
+		when(d, func(r lifecycle.Record) bool { return weighed(r, 10) }, func() {
+			w.stale("theirs")
+			go func() { _ = d.Stop(context.Background(), cutover.StopOptions{Rollback: true}) }() // it may have ended
+		})
+		res, err := d.Run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, strategy.DeploymentSucceeded, res.Rollback.Status, "%v", res.Rollback.Err())
+		require.Equal(t, []string{"first PRIMARY web:1", "theirs ACTIVE web:2"}, w.sets())
+	})
+}
+
 // The original is sick when traffic should go back to it: traffic stays, and the rollback goes
 // on once it is healthy.
 func TestH4_RollbackTargetIsSick(t *testing.T) {
