@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	elbsdk "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/stretchr/testify/require"
@@ -152,6 +154,39 @@ func TestH4_RollbackTargetIsSick(t *testing.T) {
 		require.Equal(t, strategy.DeploymentSucceeded, res.Rollback.Status, "%v", res.Rollback.Err())
 		require.Equal(t, map[string]int32{"web-blue": 1}, w.weights(w.production))
 	})
+}
+
+// Auto scaling that somebody removes in the middle is missed by nobody, forward and back.
+func TestAutoScalingRemovedMeanwhile(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		in(t, func(t *testing.T, w *world) {
+			d := w.deployment("d-2", canary)
+			noted := 0
+			d.Observe = func(r lifecycle.Record) {
+				switch {
+				case weighed(r, 10):
+					_, err := w.scaling.DeregisterScalableTarget(t.Context(), &scaling.DeregisterScalableTargetInput{ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
+						ResourceId: aws.String("service/main/web"), ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount})
+					require.NoError(t, err)
+					if back {
+						go func() { _ = d.Stop(context.Background(), cutover.StopOptions{Rollback: true}) }() // it may have ended
+					}
+				case noteOf(lifecycle.ExternalChange)(r):
+					noted++
+				}
+			}
+			res, err := d.Run(t.Context())
+			require.NoError(t, err)
+			if back {
+				require.Equal(t, strategy.DeploymentSucceeded, res.Rollback.Status, "%v", res.Rollback.Err())
+				require.Equal(t, served, w.sets())
+			} else {
+				require.NoError(t, res.Err())
+				require.Equal(t, replaced, w.sets())
+			}
+			require.Equal(t, 1, noted)
+		})
+	}
 }
 
 // Permissions that go away are named, with the resource.

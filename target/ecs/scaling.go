@@ -8,6 +8,7 @@ import (
 	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 
+	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
 
@@ -61,12 +62,21 @@ func (s *Service) Settle(ctx context.Context, job *target.Job) error {
 	return s.setScaling(ctx, b.Suspended)
 }
 
-// resume puts the auto scaling back to how it was found.
+// resume puts the auto scaling back to how it was found. Where somebody has removed it
+// meanwhile there is nothing to put back, and no reason to fail.
 func (s *Service) resume(ctx context.Context, w *work) error {
 	if s.Scaling == nil || w.before.Suspended == nil {
 		return nil
 	}
-	return s.setScaling(ctx, w.before.Suspended)
+	failure := s.setScaling(ctx, w.before.Suspended)
+	if !isA[*scalingtypes.ValidationException](failure) { // what is made anew needs its bounds
+		return failure
+	}
+	if now, err := s.scalingState(ctx); err != nil || now != nil {
+		return failure
+	}
+	w.note(lifecycle.ExternalChange, "the auto scaling of service %s, which was suspended, has been removed by somebody else: it is not put back", s.Name)
+	return nil
 }
 
 func (s *Service) setScaling(ctx context.Context, to *scalingtypes.SuspendedState) error {
