@@ -189,6 +189,28 @@ func TestAutoScalingRemovedMeanwhile(t *testing.T) {
 	}
 }
 
+// A deployment that is stopped gives its auto scaling back, though a look at it is old or empty.
+func TestAutoScalingIsGivenBackWhateverALookSays(t *testing.T) {
+	for _, fault := range []awsfake.Fault{awsfake.StaleRead, awsfake.EmptyAnswer} {
+		in(t, func(t *testing.T, w *world) {
+			d := scenarios["stopped"].prepare(t.Context(), w, &w.log)
+			suspended := false
+			w.api.Inject(func(c awsfake.Call) awsfake.Fault {
+				suspended = suspended || c.Operation == "RegisterScalableTarget"
+				if suspended && c.Operation == "DescribeScalableTargets" {
+					return fault
+				}
+				return awsfake.NoFault
+			})
+			res, err := d.Run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, strategy.DeploymentStopped, res.Status)
+			w.api.Inject(nil)
+			require.False(t, w.suspendedNow(), fault)
+		})
+	}
+}
+
 // Permissions that go away are named, with the resource.
 func TestI8_PermissionRemoved(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {

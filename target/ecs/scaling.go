@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -46,7 +45,8 @@ func (s *Service) suspend(ctx context.Context, w *work) error {
 }
 
 // Settle implements [target.Settler]: the auto scaling is as it was found also after a
-// deployment that was stopped, or that failed and was not rolled back.
+// deployment that was stopped, or that failed and was not rolled back. It does not look
+// first: an old answer would leave it suspended.
 func (s *Service) Settle(ctx context.Context, job *target.Job) error {
 	if s.Scaling == nil {
 		return nil
@@ -55,28 +55,33 @@ func (s *Service) Settle(ctx context.Context, job *target.Job) error {
 	if err != nil || b.Suspended == nil {
 		return err
 	}
-	now, err := s.scalingState(ctx)
-	if err != nil || now == nil || reflect.DeepEqual(now, b.Suspended) {
-		return err
-	}
-	return s.setScaling(ctx, b.Suspended)
+	_, err = s.giveBack(ctx, b.Suspended)
+	return err
 }
 
-// resume puts the auto scaling back to how it was found. Where somebody has removed it
-// meanwhile there is nothing to put back, and no reason to fail.
+// resume puts the auto scaling back to how it was found.
 func (s *Service) resume(ctx context.Context, w *work) error {
 	if s.Scaling == nil || w.before.Suspended == nil {
 		return nil
 	}
-	failure := s.setScaling(ctx, w.before.Suspended)
+	removed, err := s.giveBack(ctx, w.before.Suspended)
+	if removed {
+		w.note(lifecycle.ExternalChange, "the auto scaling of service %s, which was suspended, has been removed by somebody else: it is not put back", s.Name)
+	}
+	return err
+}
+
+// giveBack sets what is suspended of the auto scaling. Where somebody has removed it meanwhile
+// there is nothing to set, and no reason to fail.
+func (s *Service) giveBack(ctx context.Context, to *scalingtypes.SuspendedState) (removed bool, err error) {
+	failure := s.setScaling(ctx, to)
 	if !isA[*scalingtypes.ValidationException](failure) { // what is made anew needs its bounds
-		return failure
+		return false, failure
 	}
 	if now, err := s.scalingState(ctx); err != nil || now != nil {
-		return failure
+		return false, failure
 	}
-	w.note(lifecycle.ExternalChange, "the auto scaling of service %s, which was suspended, has been removed by somebody else: it is not put back", s.Name)
-	return nil
+	return true, nil
 }
 
 func (s *Service) setScaling(ctx context.Context, to *scalingtypes.SuspendedState) error {
