@@ -62,7 +62,7 @@ func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 		r.latch, _ = rollback.NewLatch(r.d.Watch, nil) // without readings there is nothing to refuse
 	}
 	r.job = r.newJob(plan.Revision, nil, plan.LastGood)
-	r.job.Rollback, r.job.BlueGreen = plan.RollbackOf != "", byTraffic(plan)
+	r.job.Rollback, r.job.RollbackOf, r.job.BlueGreen = plan.RollbackOf != "", plan.RollbackOf, byTraffic(plan)
 	r.job.Before = (*target.Snapshot)(plan.Before)
 	if plan.Revision.Digest == "" {
 		return nil // traffic goes back to what nobody here has deployed

@@ -98,6 +98,9 @@ type Job struct {
 	// traffic events (CodeDeploy: creator codeDeployRollback and type BLUE_GREEN).
 	BlueGreen bool
 	Rollback  bool
+	// RollbackOf is the id of the deployment that is rolled back: what that has made is
+	// known by it. Empty: this is no rollback.
+	RollbackOf string
 
 	Revision revision.Revision
 	// Bundle is the revision's content. Nil: only units that have retained the

@@ -40,6 +40,9 @@ func (s *Service) Snapshot(ctx context.Context, job *target.Job) (target.Snapsho
 	if err != nil {
 		return target.Snapshot{}, err
 	}
+	if err := s.probe(ctx, spec); err != nil {
+		return target.Snapshot{}, err
+	}
 	b, weights, err := s.preflight(ctx, spec)
 	if err != nil {
 		return target.Snapshot{}, err

@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
-
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -62,7 +58,7 @@ func again(err error, try int) bool {
 	if _, ok := errors.AsType[*oddAnswer](err); ok {
 		return try < oddTries
 	}
-	return try < tries && retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
+	return try < tries && awserror.Retryable(err)
 }
 
 // backoff is how long to wait after a try: twice as long each time, less a random part, so
@@ -89,21 +85,16 @@ func translated(action, on string, err error) error {
 	if e, ok := errors.AsType[*lifecycle.Error](err); ok {
 		return e
 	}
-	code, hint := lifecycle.TargetFailed, ""
-	var api smithy.APIError
-	name := ""
-	if errors.As(err, &api) {
-		name = api.ErrorCode()
-	}
-	switch _, throttled := retry.DefaultThrottleErrorCodes[name]; {
-	case throttled:
-		code, hint = lifecycle.Throttled, "; too many requests for longer than is worth waiting: deploy less at a time, or ask for a higher limit"
-	case strings.Contains(name, "AccessDenied"), name == "UnauthorizedOperation":
-		code, hint = lifecycle.Denied, "; allow "+action+" on "+on
-	case strings.HasPrefix(name, "ExpiredToken"), name == "UnrecognizedClientException", name == "InvalidClientTokenId":
-		code, hint = lifecycle.Denied, "; the credentials are no longer valid: resume with new ones"
-	case retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary:
-		code, hint = lifecycle.Unknown, "; nobody can say whether it was done"
+	code, hint := awserror.Meaning(err), ""
+	switch {
+	case awserror.Expired(err):
+		hint = "; the credentials are no longer valid: resume with new ones"
+	case code == lifecycle.Denied:
+		hint = "; allow " + action + " on " + on
+	case code == lifecycle.Throttled:
+		hint = "; too many requests for longer than is worth waiting: deploy less at a time, or ask for a higher limit"
+	case code == lifecycle.Unknown:
+		hint = "; nobody can say whether it was done"
 	}
 	e := fail(code, "%s on %s: %v%s", action, on, err, hint)
 	e.Err = err

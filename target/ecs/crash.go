@@ -13,29 +13,54 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
-// page is how many tasks can be described at once.
-const page = 100
+// How many tasks are listed and described at once, and how many pages of them are looked at:
+// ECS remembers for an hour what has stopped, in no order that it promises.
+const (
+	page  = 100
+	pages = 20
+)
 
 // crashed looks at the tasks of a set that have ended. It says why the last one did, and
 // fails when they are too many: ECS itself would start new ones for ever.
 func (s *Service) crashed(ctx context.Context, svc *ecsService, set *ecstypes.TaskSet, want int) (last string, err error) {
-	list, err := call(ctx, "ecs:ListTasks", s.Cluster, s.ECS.ListTasks, &ecs.ListTasksInput{Cluster: &s.Cluster, ServiceName: &s.Name, DesiredStatus: ecstypes.DesiredStatusStopped, MaxResults: aws.Int32(page)}, nil)
-	if err != nil || len(list.TaskArns) == 0 {
-		return "", err
+	limit, only := s.crashes(want), onlyIn(svc, set)
+	var bad []ecstypes.Task
+	var next *string
+	for range pages {
+		var tasks []ecstypes.Task
+		if tasks, next, err = s.stopped(ctx, next); err != nil {
+			return "", err
+		}
+		if bad = append(bad, crashes(tasks, set, only)...); len(bad) >= limit || next == nil {
+			break
+		}
 	}
-	out, err := call(ctx, "ecs:DescribeTasks", s.Cluster, s.ECS.DescribeTasks, &ecs.DescribeTasksInput{Cluster: &s.Cluster, Tasks: list.TaskArns[:min(page, len(list.TaskArns))]}, nil)
-	if err != nil {
-		return "", err
-	}
-	bad := crashes(out.Tasks, set, onlyIn(svc, set))
 	if len(bad) == 0 {
 		return "", nil
 	}
-	last = fmt.Sprintf("%d tasks have ended by themselves, the last one: %s", len(bad), why(bad[len(bad)-1]))
-	if limit := s.crashes(want); len(bad) >= limit {
+	newest := slices.MaxFunc(bad, func(a, b ecstypes.Task) int { return aws.ToTime(a.CreatedAt).Compare(aws.ToTime(b.CreatedAt)) })
+	last = fmt.Sprintf("%d tasks have ended by themselves, the last one: %s", len(bad), why(newest))
+	if len(bad) >= limit {
 		return last, fail(lifecycle.TargetFailed, "the tasks of task set %s do not stay up: %s; %d are enough to give up (Service.Crashes)", short(aws.ToString(set.TaskSetArn)), last, limit)
 	}
 	return last, nil
+}
+
+// stopped reads a page of the service's tasks that have ended, and says where the next one
+// begins; nil: there is none. A page may be empty and not the last.
+func (s *Service) stopped(ctx context.Context, from *string) (tasks []ecstypes.Task, next *string, err error) {
+	list, err := call(ctx, "ecs:ListTasks", s.Cluster, s.ECS.ListTasks, &ecs.ListTasksInput{Cluster: &s.Cluster, ServiceName: &s.Name, DesiredStatus: ecstypes.DesiredStatusStopped, MaxResults: aws.Int32(page), NextToken: from}, nil)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case len(list.TaskArns) == 0:
+		return nil, list.NextToken, nil
+	}
+	out, err := call(ctx, "ecs:DescribeTasks", s.Cluster, s.ECS.DescribeTasks, &ecs.DescribeTasksInput{Cluster: &s.Cluster, Tasks: list.TaskArns}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return out.Tasks, list.NextToken, nil
 }
 
 // onlyIn reports whether no other task set of the service runs the set's task definition.
@@ -45,7 +70,7 @@ func onlyIn(svc *ecsService, set *ecstypes.TaskSet) bool {
 	})
 }
 
-// crashes are the tasks of a set that nobody asked to stop, oldest first. A task names the set
+// crashes are the tasks of a set that nobody asked to stop. A task names the set
 // that has started it, as services write that of their deployments; where only one set has
 // the task definition, that tells as well.
 func crashes(tasks []ecstypes.Task, set *ecstypes.TaskSet, only bool) []ecstypes.Task {
@@ -57,7 +82,6 @@ func crashes(tasks []ecstypes.Task, set *ecstypes.TaskSet, only bool) []ecstypes
 			bad = append(bad, t)
 		}
 	}
-	slices.SortStableFunc(bad, func(a, b ecstypes.Task) int { return aws.ToTime(a.CreatedAt).Compare(aws.ToTime(b.CreatedAt)) })
 	return bad
 }
 

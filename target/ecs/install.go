@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -114,20 +115,29 @@ func (s *Service) input(deployment, group string, spec *appspec.Service, blue *e
 		in.NetworkConfiguration = &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{
 			Subnets: n.Subnets, SecurityGroups: n.SecurityGroups, AssignPublicIp: ecstypes.AssignPublicIp(n.AssignPublicIP)}}
 	}
-	if spec.PlatformVersion != "" {
-		in.PlatformVersion = &spec.PlatformVersion
-	}
+	place(in, spec, blue)
+	return in
+}
+
+// place says where tasks run: by capacity providers or by a launch type, never both. Only
+// Fargate has platform versions: one is not taken over for other providers.
+func place(in *ecs.CreateTaskSetInput, spec *appspec.Service, blue *ecstypes.TaskSet) {
 	switch {
 	case len(spec.Capacity) > 0:
 		for _, c := range spec.Capacity {
 			in.CapacityProviderStrategy = append(in.CapacityProviderStrategy, ecstypes.CapacityProviderStrategyItem{CapacityProvider: &c.Name, Base: int32(c.Base), Weight: int32(c.Weight)})
+		}
+		if !slices.ContainsFunc(spec.Capacity, func(c appspec.CapacityProvider) bool { return strings.HasPrefix(c.Name, "FARGATE") }) {
+			in.PlatformVersion = nil
 		}
 	case len(blue.CapacityProviderStrategy) > 0:
 		in.CapacityProviderStrategy = blue.CapacityProviderStrategy
 	default:
 		in.LaunchType = blue.LaunchType
 	}
-	return in
+	if spec.PlatformVersion != "" {
+		in.PlatformVersion = &spec.PlatformVersion
+	}
 }
 
 // token names the task set of a deployment in the 36 characters that ECS allows.

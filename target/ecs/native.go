@@ -36,7 +36,8 @@ type Native struct {
 	// Shift is how the traffic moves. ECS counts in whole minutes. Zero: all at once.
 	Shift strategy.Shift
 	// Rolling replaces tasks few at a time, without a second target group. The deployment
-	// then has no shift of traffic: Shift must be zero. Zero: blue/green.
+	// then has no shift of traffic and no stages: Shift and Group.Approval must be zero, and
+	// an AppSpec that names functions is refused. Zero: blue/green.
 	Rolling bool
 	// Group names what an AppSpec does not: target groups, listener rules, role, alarms,
 	// how long to bake, whether a person approves before traffic moves (a PAUSE hook).
@@ -104,6 +105,8 @@ func (n *Native) valid() error {
 		return refuse("Cluster or Name is empty: say which service")
 	case n.Rolling && n.Shift != strategy.Shift{}:
 		return refuse("Rolling replaces tasks and shifts no traffic: leave Shift out")
+	case n.Rolling && n.Group.Approval > 0:
+		return refuse("Rolling replaces tasks without a pause: nobody could approve before traffic moves; leave Group.Approval out")
 	case n.Shift.Every%time.Minute != 0:
 		return refuse(fmt.Sprintf("the shift waits %s between two parts: ECS counts in whole minutes", n.Shift.Every))
 	}
@@ -130,6 +133,10 @@ func (n *Native) translate(spec *appspec.Spec) (*appspec.NativeService, []lifecy
 	out, warnings, err := appspec.Native(spec, g)
 	if err != nil {
 		return nil, nil, invalid(err)
+	}
+	if n.Rolling && len(spec.Functions) > 0 {
+		h := spec.Functions[0]
+		return nil, nil, fail(lifecycle.AppSpecInvalid, "the AppSpec names the function %s for %s, and a rolling deployment has no stages that could call it: deploy blue/green, or take the functions out", h.Function, h.Event)
 	}
 	if n.Rolling {
 		out.LoadBalancers, out.DeploymentConfiguration.Strategy, out.DeploymentConfiguration.LifecycleHooks = nil, string(ecstypes.DeploymentStrategyRolling), nil

@@ -15,17 +15,24 @@ import (
 	"github.com/cutover-deploy/cutover/target"
 )
 
-// list lists the service's newest deployments, newest first.
-func (n *Native) list(ctx context.Context) ([]ecstypes.ServiceDeploymentBrief, error) {
+// list lists the service's deployments, newest first. ECS promises no order, so all pages are
+// read; it forgets what is older than 90 days.
+func (n *Native) list(ctx context.Context) (all []ecstypes.ServiceDeploymentBrief, err error) {
 	in := &ecs.ListServiceDeploymentsInput{Cluster: &n.Cluster, Service: &n.Name, MaxResults: aws.Int32(100)}
-	out, err := call(ctx, "ecs:ListServiceDeployments", n.Name, n.ECS.ListServiceDeployments, in, nil)
-	if err != nil {
-		return nil, err
+	for {
+		out, err := call(ctx, "ecs:ListServiceDeployments", n.Name, n.ECS.ListServiceDeployments, in, nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, out.ServiceDeployments...)
+		if in.NextToken = out.NextToken; in.NextToken == nil {
+			break
+		}
 	}
-	slices.SortStableFunc(out.ServiceDeployments, func(a, b ecstypes.ServiceDeploymentBrief) int {
+	slices.SortStableFunc(all, func(a, b ecstypes.ServiceDeploymentBrief) int {
 		return aws.ToTime(b.CreatedAt).Compare(aws.ToTime(a.CreatedAt))
 	})
-	return out.ServiceDeployments, nil
+	return all, nil
 }
 
 // newest is when the service's newest deployment was made, by the clock of AWS. One that runs

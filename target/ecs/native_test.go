@@ -173,6 +173,30 @@ func TestNative(t *testing.T) {
 }
 
 // The suite in virtual time, where steps take as long as they take on ECS.
+// What a rolling deployment would leave out is refused, not left out.
+func TestNativeRollingHasNoStages(t *testing.T) {
+	in := func(t *testing.T, set func(*world, *ecs.Native, *cutover.Deployment)) (w *world, err error) {
+		w = nativeWorld(t)
+		n := w.native(strategy.Shift{})
+		n.Rolling, n.Group = true, appspec.Group{}
+		d := w.nativeDeployment(n)
+		set(w, n, d)
+		_, err = d.Run(t.Context())
+		return w, err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w, err := in(t, func(w *world, _ *ecs.Native, d *cutover.Deployment) {
+			d.Revision = w.source("web:2", fmt.Sprintf(twoHooks, "arn:aws:lambda:eu-central-1:123456789012:function:check"))
+		})
+		w.failed(err, lifecycle.AppSpecInvalid, "BeforeAllowTraffic", "rolling")
+		require.Equal(t, "web:1 2 web-blue=1 web-green=0", w.state(), "nothing was touched")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w, err := in(t, func(_ *world, n *ecs.Native, _ *cutover.Deployment) { n.Group.Approval = time.Hour })
+		w.failed(err, lifecycle.TargetFailed, "Group.Approval")
+	})
+}
+
 func TestNativeConformance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		require.NoError(t, targettest.Check(t.Context(), func() (*targettest.Harness, error) {

@@ -117,10 +117,13 @@ func functions(sc scope, spec *appspec.Spec) []Statement {
 	}
 	var arns []string
 	for _, h := range spec.Functions {
-		if arn := h.Function; strings.HasPrefix(arn, "arn:") {
-			arns = append(arns, arn)
-		} else {
-			arns = append(arns, sc.arn("lambda", "function:"+arn))
+		switch account, name, partial := strings.Cut(h.Function, ":function:"); {
+		case strings.HasPrefix(h.Function, "arn:"):
+			arns = append(arns, h.Function)
+		case partial: // a partial ARN, of an account of its own
+			arns = append(arns, scope{sc.partition, sc.region, account}.arn("lambda", "function:"+name))
+		default:
+			arns = append(arns, sc.arn("lambda", "function:"+h.Function))
 		}
 	}
 	slices.Sort(arns)

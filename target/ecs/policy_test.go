@@ -87,7 +87,7 @@ func TestPolicyNamesItsResources(t *testing.T) {
 	rule := "arn:aws-cn:elasticloadbalancing:cn-north-1:123456789012:listener-rule/app/web/1/2/3"
 	w := &world{}
 	s := &ecs.Service{ECS: w.ecs, ELB: w.elb, Cluster: "main", Name: "web", TargetGroups: [2]string{blue, green}, Production: ecs.Route{rule}}
-	spec := &appspec.Spec{Functions: []appspec.FunctionHook{{Event: lifecycle.AfterAllowTraffic, Function: "smoke"}, {Event: lifecycle.BeforeInstall, Function: "smoke"}}}
+	spec := &appspec.Spec{Functions: []appspec.FunctionHook{{Event: lifecycle.AfterAllowTraffic, Function: "smoke"}, {Event: lifecycle.BeforeInstall, Function: "smoke"}, {Event: lifecycle.AfterInstall, Function: "999999999999:function:theirs"}}}
 	policy, err := s.Policy(spec, []string{"arn:aws-cn:iam::123456789012:role/task", ""})
 	require.NoError(t, err)
 	actions, statements := allowed(t, policy)
@@ -100,7 +100,7 @@ func TestPolicyNamesItsResources(t *testing.T) {
 	require.Equal(t, []string{rule}, byID["ShiftByRule"].Resource)
 	require.Equal(t, []string{"arn:aws-cn:ecs:cn-north-1:123456789012:service/main/web"}, byID["Service"].Resource)
 	require.Equal(t, []string{"arn:aws-cn:ecs:cn-north-1:123456789012:task-set/main/web/*"}, byID["DeleteTaskSets"].Resource)
-	require.Equal(t, []string{"arn:aws-cn:lambda:cn-north-1:123456789012:function:smoke"}, byID["Hooks"].Resource)
+	require.Equal(t, []string{"arn:aws-cn:lambda:cn-north-1:123456789012:function:smoke", "arn:aws-cn:lambda:cn-north-1:999999999999:function:theirs"}, byID["Hooks"].Resource)
 	require.Equal(t, map[string]map[string]string{"ArnEquals": {"ecs:cluster": "arn:aws-cn:ecs:cn-north-1:123456789012:cluster/main"}}, byID["MakeTaskSets"].Condition)
 	require.Equal(t, []string{"arn:aws-cn:iam::123456789012:role/task"}, byID["PassTaskRoles"].Resource)
 	_, err = (&ecs.Service{}).Policy(nil, nil)

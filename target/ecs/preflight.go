@@ -45,6 +45,22 @@ func (s *Service) preflight(ctx context.Context, spec *appspec.Spec) (*before, m
 	return b, worst(b.Production, s.TargetGroups, b.Group), err
 }
 
+// probe asks, where the hooks can tell, whether the functions of the AppSpec could be called.
+func (s *Service) probe(ctx context.Context, spec *appspec.Spec) error {
+	p, ok := s.Hooks.(interface {
+		Check(context.Context, ...string) error
+	})
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, h := range spec.Functions {
+		names = append(names, h.Function)
+	}
+	slices.Sort(names)
+	return p.Check(ctx, slices.Compact(names)...)
+}
+
 // controllers say why services of other controllers cannot be deployed to this way.
 var controllers = map[ecstypes.DeploymentControllerType]string{
 	ecstypes.DeploymentControllerTypeEcs: "the service is of the ECS controller, which makes no task sets for others: use Native, or make the service anew with the EXTERNAL controller",

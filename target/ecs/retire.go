@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -45,15 +46,15 @@ func (s *Service) retire(ctx context.Context, w *work) error {
 	return s.waitGone(ctx, doomed)
 }
 
-// doomed lists the task sets that a Retire of the unit is about. What was there before the
-// deployment is never among them, but for the primary one of then.
+// doomed lists the task sets that a Retire of the unit is about: what the deployment has made,
+// by its external id, or the primary one of before. What others have made is never among them,
+// whether it was there before or has come since.
 func (s *Service) doomed(w *work, svc *ecsService) []string {
+	maker := cmp.Or(w.Job.RollbackOf, w.Step.Deployment)
 	var arns []string
 	for _, set := range svc.TaskSets {
 		arn := aws.ToString(set.TaskSetArn)
-		switch {
-		case w.original() && arn == w.before.Primary,
-			!w.original() && groupOf(&set) == w.side && !slices.Contains(w.before.TaskSets, arn):
+		if w.original() && arn == w.before.Primary || !w.original() && aws.ToString(set.ExternalId) == maker && arn != w.before.Primary {
 			arns = append(arns, arn)
 		}
 	}

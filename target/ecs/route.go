@@ -59,7 +59,8 @@ type shares struct {
 	other lifecycle.Weight            // what goes to neither of the pair
 }
 
-// split reads how actions divide traffic between a pair of target groups and others. A group
+// split reads how actions divide traffic between a pair of target groups and others, in whole
+// percent. Only who has no traffic at all has 0, and only who has all of it has 100. A group
 // that is alone has all of it, whatever its weight.
 func split(actions []elbtypes.Action, pair [2]string) shares {
 	out := shares{of: map[string]lifecycle.Weight{}}
@@ -77,6 +78,9 @@ func split(actions []elbtypes.Action, pair [2]string) shares {
 			continue
 		}
 		share := lifecycle.Weight((w*100 + sum/2) / sum)
+		if w < sum { // a trace of traffic is not none, and what lacks a trace is not all
+			share = min(max(share, 1), 99)
+		}
 		if arn := aws.ToString(g.TargetGroupArn); slices.Contains(pair[:], arn) {
 			out.of[arn] += share
 		} else {

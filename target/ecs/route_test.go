@@ -30,6 +30,8 @@ func TestSharesOfTraffic(t *testing.T) {
 		"weights of their own": {forwarding(tuple("b", 3), tuple("g", 1)), 75, 25, 0},
 		"both without":         {forwarding(tuple("b", 0), tuple("g", 0)), 0, 0, 0},
 		"a third":              {forwarding(tuple("b", 1), tuple("x", 1)), 50, 0, 50},
+		"a trace":              {forwarding(tuple("b", 999), tuple("g", 1)), 99, 1, 0},
+		"a trace elsewhere":    {forwarding(tuple("b", 999), tuple("g", 0), tuple("x", 1)), 99, 0, 1},
 		"no forward":           {[]elbtypes.Action{{Type: elbtypes.ActionTypeEnumFixedResponse}}, 0, 0, 0},
 		"two forwards":         {append(forwarding(tuple("b", 1)), forwarding(tuple("g", 1))...), 0, 0, 0},
 	} {

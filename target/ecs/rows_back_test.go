@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	elbsdk "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/stretchr/testify/require"
@@ -118,6 +120,22 @@ func TestH6_OnlyOwnTaskSetsAreDeleted(t *testing.T) {
 	})
 }
 
+// What somebody else has made since the deployment began is not deleted with what it has made,
+// though it is behind the same target group.
+func TestH6_TaskSetOfSomebodyElseSinceIsKept(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		d := w.deployment("d-2", canary)
+		when(d, func(r lifecycle.Record) bool { return weighed(r, 10) }, func() {
+			w.stale("theirs")
+			go func() { _ = d.Stop(context.Background(), cutover.StopOptions{Rollback: true}) }() // it may have ended
+		})
+		res, err := d.Run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, strategy.DeploymentSucceeded, res.Rollback.Status, "%v", res.Rollback.Err())
+		require.Equal(t, []string{"first PRIMARY web:1", "theirs ACTIVE web:2"}, w.sets())
+	})
+}
+
 // The original is sick when traffic should go back to it: traffic stays, and the rollback goes
 // on once it is healthy.
 func TestH4_RollbackTargetIsSick(t *testing.T) {
@@ -136,6 +154,61 @@ func TestH4_RollbackTargetIsSick(t *testing.T) {
 		require.Equal(t, strategy.DeploymentSucceeded, res.Rollback.Status, "%v", res.Rollback.Err())
 		require.Equal(t, map[string]int32{"web-blue": 1}, w.weights(w.production))
 	})
+}
+
+// Auto scaling that somebody removes in the middle is missed by nobody, forward and back.
+func TestAutoScalingRemovedMeanwhile(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		in(t, func(t *testing.T, w *world) {
+			d := w.deployment("d-2", canary)
+			noted := 0
+			d.Observe = func(r lifecycle.Record) {
+				switch {
+				case weighed(r, 10):
+					_, err := w.scaling.DeregisterScalableTarget(t.Context(), &scaling.DeregisterScalableTargetInput{ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
+						ResourceId: aws.String("service/main/web"), ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount})
+					require.NoError(t, err)
+					if back {
+						go func() { _ = d.Stop(context.Background(), cutover.StopOptions{Rollback: true}) }() // it may have ended
+					}
+				case noteOf(lifecycle.ExternalChange)(r):
+					noted++
+				}
+			}
+			res, err := d.Run(t.Context())
+			require.NoError(t, err)
+			if back {
+				require.Equal(t, strategy.DeploymentSucceeded, res.Rollback.Status, "%v", res.Rollback.Err())
+				require.Equal(t, served, w.sets())
+			} else {
+				require.NoError(t, res.Err())
+				require.Equal(t, replaced, w.sets())
+			}
+			require.Equal(t, 1, noted)
+		})
+	}
+}
+
+// A deployment that is stopped gives its auto scaling back, though a look at it is old or empty.
+func TestAutoScalingIsGivenBackWhateverALookSays(t *testing.T) {
+	for _, fault := range []awsfake.Fault{awsfake.StaleRead, awsfake.EmptyAnswer} {
+		in(t, func(t *testing.T, w *world) {
+			d := scenarios["stopped"].prepare(t.Context(), w, &w.log)
+			suspended := false
+			w.api.Inject(func(c awsfake.Call) awsfake.Fault {
+				suspended = suspended || c.Operation == "RegisterScalableTarget"
+				if suspended && c.Operation == "DescribeScalableTargets" {
+					return fault
+				}
+				return awsfake.NoFault
+			})
+			res, err := d.Run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, strategy.DeploymentStopped, res.Status)
+			w.api.Inject(nil)
+			require.False(t, w.suspendedNow(), fault)
+		})
+	}
 }
 
 // Permissions that go away are named, with the resource.

@@ -1,7 +1,9 @@
 package ecs_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -261,6 +263,39 @@ func TestG12_CrashLoop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// probed are hooks that can say beforehand which function could not be called.
+type probed struct {
+	*hooks
+	missing string
+	asked   []string
+}
+
+func (p *probed) Check(_ context.Context, functions ...string) error {
+	p.asked = append(p.asked, functions...)
+	if slices.Contains(functions, p.missing) {
+		return &lifecycle.Error{Failure: lifecycle.Failure{Code: lifecycle.AppSpecInvalid, Message: "there is no function " + p.missing}}
+	}
+	return nil
+}
+
+// Functions that could not be called are found before anything is touched.
+func TestG13_FunctionsThatAreMissing(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		p := &probed{hooks: w.hooks, missing: "check"}
+		s := w.service()
+		s.Hooks = p
+		d := w.deployment("d-2", canary)
+		d.Target, d.Revision = s, w.source("web:2", allHooks)
+		w.refused(d, lifecycle.AppSpecInvalid, "no function check")
+		require.Empty(t, p.runs)
+		p.missing, p.asked = "", nil
+		res, err := d.Run(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, res.Err())
+		require.Equal(t, []string{"check"}, p.asked, "each once")
+	})
 }
 
 // A service that cannot be deployed to is refused with what was found, and what to do.

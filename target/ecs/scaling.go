@@ -2,12 +2,12 @@ package ecs
 
 import (
 	"context"
-	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 
+	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
 
@@ -45,7 +45,8 @@ func (s *Service) suspend(ctx context.Context, w *work) error {
 }
 
 // Settle implements [target.Settler]: the auto scaling is as it was found also after a
-// deployment that was stopped, or that failed and was not rolled back.
+// deployment that was stopped, or that failed and was not rolled back. It does not look
+// first: an old answer would leave it suspended.
 func (s *Service) Settle(ctx context.Context, job *target.Job) error {
 	if s.Scaling == nil {
 		return nil
@@ -54,11 +55,8 @@ func (s *Service) Settle(ctx context.Context, job *target.Job) error {
 	if err != nil || b.Suspended == nil {
 		return err
 	}
-	now, err := s.scalingState(ctx)
-	if err != nil || now == nil || reflect.DeepEqual(now, b.Suspended) {
-		return err
-	}
-	return s.setScaling(ctx, b.Suspended)
+	_, err = s.giveBack(ctx, b.Suspended)
+	return err
 }
 
 // resume puts the auto scaling back to how it was found.
@@ -66,7 +64,24 @@ func (s *Service) resume(ctx context.Context, w *work) error {
 	if s.Scaling == nil || w.before.Suspended == nil {
 		return nil
 	}
-	return s.setScaling(ctx, w.before.Suspended)
+	removed, err := s.giveBack(ctx, w.before.Suspended)
+	if removed {
+		w.note(lifecycle.ExternalChange, "the auto scaling of service %s, which was suspended, has been removed by somebody else: it is not put back", s.Name)
+	}
+	return err
+}
+
+// giveBack sets what is suspended of the auto scaling. Where somebody has removed it meanwhile
+// there is nothing to set, and no reason to fail.
+func (s *Service) giveBack(ctx context.Context, to *scalingtypes.SuspendedState) (removed bool, err error) {
+	failure := s.setScaling(ctx, to)
+	if !isA[*scalingtypes.ValidationException](failure) { // what is made anew needs its bounds
+		return false, failure
+	}
+	if now, err := s.scalingState(ctx); err != nil || now != nil {
+		return false, failure
+	}
+	return true, nil
 }
 
 func (s *Service) setScaling(ctx context.Context, to *scalingtypes.SuspendedState) error {

@@ -63,7 +63,9 @@ type Service struct {
 	TryCodeDeploy bool
 }
 
-// Hooks runs the functions that an AppSpec names for lifecycle events.
+// Hooks runs the functions that an AppSpec names for lifecycle events; those of package function do.
+// Where it has a method Check(ctx, functions...) as well, that is asked before a deployment
+// whether they could be called.
 type Hooks interface {
 	// Run runs the function, a name or an ARN, for the event of t.Step, and returns nil
 	// only if it has succeeded. After a crash it may be asked for the same step again;

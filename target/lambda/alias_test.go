@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/stretchr/testify/require"
 
@@ -146,6 +147,36 @@ func TestG17_SomebodyElseIsAlwaysFaster(t *testing.T) {
 		})
 		require.Equal(t, lifecycle.ExternalChange, codeOf(w.alias.Perform(t.Context(), w.allow("2", 10))))
 	})
+}
+
+// An update that Lambda has in progress is waited for, as are reads that lag behind it: neither
+// is somebody else's doing, nor a failure.
+func TestUpdateInProgressIsWaitedFor(t *testing.T) {
+	for _, c := range []string{"ResourceConflictException", "PreconditionFailedException"} {
+		t.Run(c, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				began := time.Now()
+				w.alias.Client = busy{w.alias.Client, c, began.Add(5 * time.Second)}
+				require.NoError(t, w.alias.Perform(t.Context(), w.allow("2", 10)))
+				require.InDeltaMapValues(t, fakelambda.Routing{"1": 0.9, "2": 0.1}, w.shares(), 1e-9)
+			})
+		})
+	}
+}
+
+// busy refuses updates of the alias with a code for a while.
+type busy struct {
+	lambda.Client
+	code  string
+	until time.Time
+}
+
+func (b busy) UpdateAlias(ctx context.Context, in *awslambda.UpdateAliasInput, opts ...func(*awslambda.Options)) (*awslambda.UpdateAliasOutput, error) {
+	if time.Now().Before(b.until) {
+		return nil, awsfake.APIError(b.code, "later")
+	}
+	return b.Client.UpdateAlias(ctx, in, opts...)
 }
 
 // G1: a weight counts when it was read back twice.

@@ -28,6 +28,13 @@
 //   - The way back is one update to CurrentVersion. It is refused only if that version
 //     is gone or has failed.
 //
+// # What it costs
+//
+// A deployment makes 12 calls all at once, 17 as a canary and 57 in ten linear parts; of these
+// 1, 2 and 10 change something. Each part is a look at the version, one at the alias, the
+// update, and two looks that it shows. Between parts nothing is asked; alarms are apart, all of
+// them in one call. Package throttle keeps many deployments within what the account may ask.
+//
 // # What CodeDeploy does otherwise
 //
 // A deployment that is stopped in the middle leaves two versions behind the alias, as

@@ -4,36 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
-
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
 // Error codes of Lambda that decide something.
 const (
-	notFound      = "ResourceNotFoundException"
-	notThere      = "ProvisionedConcurrencyConfigNotFoundException"
-	changed       = "PreconditionFailedException"
-	conflict      = "ResourceConflictException"
-	noCredentials = "ExpiredToken"
+	notFound = "ResourceNotFoundException"
+	notThere = "ProvisionedConcurrencyConfigNotFoundException"
+	changed  = "PreconditionFailedException"
+	conflict = "ResourceConflictException"
 )
 
-// denied lists codes that say who may not.
-var denied = []string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "UnrecognizedClientException",
-	"InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch", "MissingAuthenticationToken", noCredentials, noCredentials + "Exception"}
-
-// code is AWS's code of an error; empty: it is none of AWS's, or there is none.
-func code(err error) string {
-	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		return e.ErrorCode()
-	}
-	return ""
-}
+func code(err error) string { return awserror.Code(err) }
 
 func fail(step lifecycle.Step, code lifecycle.Code, format string, args ...any) error {
 	return &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: code, Message: fmt.Sprintf(format, args...)}}
@@ -47,29 +31,23 @@ func failed(ctx context.Context, step lifecycle.Step, action, resource string, e
 	}
 	e := &lifecycle.Error{Step: step, Err: err}
 	known, ours := errors.AsType[*lifecycle.Error](err)
-	c, text := code(err), err.Error()
-	switch {
-	case ours:
+	if ours {
 		e.Failure = known.Failure
 		return e
-	case slices.Contains(denied, c) && strings.HasPrefix(c, noCredentials):
-		e.Code, text = lifecycle.Denied, text+"; renew the credentials and resume"
-	case slices.Contains(denied, c):
-		e.Code, text = lifecycle.Denied, text+"; Alias.Policy lists what it needs"
-	case retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary:
-		e.Code, text = lifecycle.Throttled, text+"; package throttle keeps calls within the rate"
-	case c == notFound:
+	}
+	text := err.Error()
+	switch e.Code = awserror.Meaning(err); {
+	case code(err) == notFound:
 		e.Code, text = lifecycle.UnitLost, text+"; it was there when the deployment began, or should have been: see who deleted it"
-	case c == "" || serverFault(err):
-		e.Code, text = lifecycle.Unknown, text+"; nobody can say whether it was done"
-	default:
-		e.Code = lifecycle.TargetFailed
+	case awserror.Expired(err):
+		text += "; renew the credentials and resume"
+	case e.Code == lifecycle.Denied:
+		text += "; Alias.Policy lists what it needs"
+	case e.Code == lifecycle.Throttled:
+		text += "; package throttle keeps calls within the rate"
+	case e.Code == lifecycle.Unknown:
+		text += "; nobody can say whether it was done"
 	}
 	e.Message = fmt.Sprintf("%s on %s: %s", action, resource, text)
 	return e
-}
-
-func serverFault(err error) bool {
-	e, ok := errors.AsType[smithy.APIError](err)
-	return ok && e.ErrorFault() == smithy.FaultServer
 }

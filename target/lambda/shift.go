@@ -70,8 +70,11 @@ func (a *Alias) shift(ctx context.Context, t target.Task, want routing, had prov
 			}
 		}
 		out, err := a.Client.UpdateAlias(ctx, a.input(want, now.revision))
-		switch {
-		case code(err) == changed: // since it was read: look again
+		switch c := code(err); {
+		case c == changed, c == conflict: // since it was read, or what was read is old: look again
+			if err := sleep(ctx, pause); err != nil {
+				return err
+			}
 			continue
 		case err != nil:
 			return failed(ctx, t.Step, "lambda:UpdateAlias", a.String(), err)

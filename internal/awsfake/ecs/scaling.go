@@ -26,6 +26,12 @@ func (e *ECS) autoScaling(api *awsfake.API) {
 		defer e.mu.Unlock()
 		return e.registerScalable(in)
 	})
+	awsfake.Handle(api, Scaling, "DeregisterScalableTarget", func(_ context.Context, in *scaling.DeregisterScalableTargetInput) (*scaling.DeregisterScalableTargetOutput, error) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.scalable = slices.DeleteFunc(e.scalable, func(t *scalable) bool { return *t.ResourceId == *in.ResourceId })
+		return &scaling.DeregisterScalableTargetOutput{}, nil
+	})
 	awsfake.Handle(api, Scaling, "DescribeScalableTargets", func(_ context.Context, in *scaling.DescribeScalableTargetsInput) (*scaling.DescribeScalableTargetsOutput, error) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -44,7 +50,7 @@ func (e *ECS) registerScalable(in *scaling.RegisterScalableTargetInput) (*scalin
 	i := slices.IndexFunc(e.scalable, func(t *scalable) bool { return *t.ResourceId == *in.ResourceId })
 	if i < 0 {
 		if in.MinCapacity == nil || in.MaxCapacity == nil {
-			return nil, awsfake.APIError("ValidationException", "minimum and maximum capacity are required")
+			return nil, &types.ValidationException{Message: aws.String("minimum and maximum capacity are required")}
 		}
 		e.scalable = append(e.scalable, &scalable{types.ScalableTarget{ServiceNamespace: in.ServiceNamespace, ResourceId: in.ResourceId, ScalableDimension: in.ScalableDimension,
 			CreationTime: aws.Time(time.Now()), SuspendedState: &types.SuspendedState{
