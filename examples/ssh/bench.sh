@@ -6,8 +6,9 @@
 #
 # Needs Go, sshd, ssh and rsync; Ansible is measured where it is installed. Each round
 # does all of them once, one after another, so that what else the machine does hits all
-# alike; the table has medians. Nothing is touched but a directory of its own, in DIR
-# (default: /dev/shm, since a disk would be what is measured).
+# alike; the table has medians. Logging in is measured alone, too: all pay for it, and it
+# is the larger part of a second deployment. Nothing is touched but a directory of its
+# own, in DIR (default: /dev/shm, since a disk would be what is measured).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,7 +24,7 @@ trap cleanup EXIT
 
 # --- the revision, and the next one with 1 % changed
 app=$work/app next=$work/next
-mkdir -p "$app/files" "$app/hooks"
+mkdir -p "$app/files" "$app/hooks" "$work/home"
 head -c 3072000 /dev/urandom | base64 -w 4096 | split -l 1 -a 3 -d - "$app/files/file-"
 hooks=(before after1 after2 start validate)
 for h in "${hooks[@]}"; do
@@ -47,7 +48,8 @@ sleep 1 # rsync looks at times
 for i in 007 104 201 298 395 492 589 686 783 880; do head -c 3072 /dev/urandom | base64 -w 4096 >"$next/files/file-$i"; done
 tar -czf "$work/app.tgz" -C "$app" .
 
-# --- the hosts: sixteen addresses for each daemon
+# --- the hosts: sixteen addresses for each daemon. Their home is empty, so that what
+# the shell of this machine's user does at each login is not what is measured.
 ssh-keygen -q -t ed25519 -N '' -f "$work/host"
 ssh-keygen -q -t ed25519 -N '' -f "$work/key"
 port=$((20000 + RANDOM % 20000))
@@ -57,7 +59,7 @@ for ((i = 1; i <= hosts; i++)); do
 	names+=("127.0.1.$i")
 	conf=$work/sshd-$(((i - 1) / 16))
 	[ -f "$conf" ] || printf '%s\n' "Port $port" "HostKey $work/host" "AuthorizedKeysFile $work/key.pub" "PidFile none" \
-		"StrictModes no" "UsePAM no" "PermitRootLogin prohibit-password" "MaxStartups 100:30:200" "LogLevel ERROR" "Subsystem sftp internal-sftp" >"$conf"
+		"StrictModes no" "UsePAM no" "PermitRootLogin prohibit-password" "MaxStartups 100:30:200" "LogLevel ERROR" "SetEnv HOME=$work/home" "Subsystem sftp internal-sftp" >"$conf"
 	echo "ListenAddress 127.0.1.$i" >>"$conf"
 	echo "[127.0.1.$i]:$port $(cut -d' ' -f1,2 "$work/host.pub")" >>"$work/known"
 	mkdir -p "$work/hosts/127.0.1.$i"
@@ -83,6 +85,15 @@ loop() { # one connection and one command for each host
 	for ((i = 0; i < hosts; i += batch)); do
 		for h in "${names[@]:i:batch}"; do
 			ssh "${ssh_options[@]}" "$h" "mkdir -p $work/hosts/$h/loop && cd $work/hosts/$h/loop && tar -xzf - && for h in ${hooks[*]}; do hooks/\$h.sh || exit 1; done" <"$work/app.tgz" &
+		done
+		wait $(jobs -p | grep -vxF "$(printf '%s\n' "${daemons[@]}")")
+	done
+}
+login() { # nothing but logging in
+	local i h
+	for ((i = 0; i < hosts; i += batch)); do
+		for h in "${names[@]:i:batch}"; do
+			ssh "${ssh_options[@]}" "$h" true </dev/null &
 		done
 		wait $(jobs -p | grep -vxF "$(printf '%s\n' "${daemons[@]}")")
 	done
@@ -138,6 +149,7 @@ for ((n = 1; n <= rounds; n++)); do
 	clean keep
 	timed first ours "$app"
 	timed second ours "$next"
+	timed login login
 	timed loop loop
 	timed rsync sync_all "$app"
 	timed rsync-second sync_all "$next"
@@ -168,6 +180,7 @@ row() { [ -f "$work/times-$2" ] && printf '%-46s %8d %8.2f\n' "$1" "$(median "$2
 row "cutover, the executable is on the hosts" first
 row "cutover, the executable is sent first" cold
 row "cutover, second revision with 1 % changed" second
+row "ssh, logging in and nothing else" login
 row "ssh loop, one connection and one command" loop
 row "rsync -az alone, no hooks" rsync
 row "rsync -az alone, 1 % changed" rsync-second

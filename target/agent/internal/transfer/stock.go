@@ -8,8 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
@@ -23,15 +25,54 @@ type Retained struct {
 
 // stock is what the host has in its retained revisions.
 type stock struct {
-	roots  []*os.Root
-	files  map[string]kept // by digest
-	chunks map[wire.ChunkID][]byte
+	folders []*folder
+	files   map[string]kept // by digest
+	chunks  map[wire.ChunkID][]byte
 }
 
 type kept struct {
-	root *os.Root
+	in   *folder
 	path string
 	size int64
+}
+
+// folder is that of one revision. It holds directories open: thousands of files in a
+// few of them are each reached in one step. Any number of goroutines may use it.
+type folder struct {
+	root *os.Root
+	mu   sync.Mutex
+	dirs map[string]*os.Root
+}
+
+// maxDirs bounds the directories that a folder holds open. Files in others are reached
+// from its root.
+const maxDirs = 32
+
+// at is the directory that holds a file, and the file's name from there.
+func (f *folder) at(file string) (*os.Root, string) {
+	dir, name := path.Split(file)
+	if dir == "" {
+		return f.root, name
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, open := f.dirs[dir]
+	if !open && len(f.dirs) < maxDirs {
+		if d, _ = f.root.OpenRoot(filepath.FromSlash(dir)); d != nil {
+			f.dirs[dir] = d
+		}
+	}
+	if d == nil {
+		return f.root, filepath.FromSlash(file)
+	}
+	return d, name
+}
+
+func (f *folder) close() {
+	for _, d := range f.dirs {
+		_ = d.Close()
+	}
+	_ = f.root.Close()
 }
 
 // newStock indexes the revisions. Folders that cannot be opened are passed over.
@@ -42,11 +83,12 @@ func newStock(list []Retained) *stock {
 		if err != nil {
 			continue
 		}
-		s.roots = append(s.roots, root)
+		f := &folder{root: root, dirs: map[string]*os.Root{}}
+		s.folders = append(s.folders, f)
 		for i := range r.Manifest.Entries {
 			e := &r.Manifest.Entries[i]
 			if _, known := s.files[e.Digest]; !known && e.Mode.IsRegular() {
-				s.files[e.Digest] = kept{root, e.Path, e.Size}
+				s.files[e.Digest] = kept{f, e.Path, e.Size}
 			}
 		}
 		for _, c := range wire.Chunks(r.Manifest) {
@@ -57,8 +99,8 @@ func newStock(list []Retained) *stock {
 }
 
 func (s *stock) close() {
-	for _, r := range s.roots {
-		_ = r.Close()
+	for _, f := range s.folders {
+		f.close()
 	}
 }
 
@@ -69,7 +111,8 @@ func (s *stock) has(ctx context.Context, e *revision.Entry, sure bool) bool {
 	if !ok || k.size != e.Size {
 		return false
 	}
-	info, err := k.root.Lstat(filepath.FromSlash(k.path))
+	dir, name := k.in.at(k.path)
+	info, err := dir.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Size {
 		return false
 	}
@@ -87,7 +130,10 @@ func (k kept) intact(digest string) bool {
 	return err == nil && hex.EncodeToString(h.Sum(nil)) == digest
 }
 
-func (k kept) open() (io.ReadCloser, error) { return k.root.Open(filepath.FromSlash(k.path)) }
+func (k kept) open() (io.ReadCloser, error) {
+	dir, name := k.in.at(k.path)
+	return dir.Open(name)
+}
 
 // open is the content of an entry as the host has it.
 func (s *stock) open(e revision.Entry) (io.ReadCloser, error) {

@@ -88,6 +88,33 @@ func TestOnlyWhatChangedIsAskedFor(t *testing.T) {
 	}
 }
 
+// More directories than are held open, files at the top, and a link that scripts have
+// put in a directory's place: it leads out of the folder and is not followed.
+func TestRetainedFilesInManyDirectories(t *testing.T) {
+	src := t.TempDir()
+	write := func(name string) {
+		path := filepath.Join(src, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(name), 0o644))
+	}
+	write("top")
+	for i := range 2 * maxDirs {
+		write(fmt.Sprintf("d%03d/deep/file", i))
+		write(fmt.Sprintf("d%03d/file", i))
+	}
+	b, err := revision.Dir(src).Open(t.Context(), "")
+	require.NoError(t, err)
+	kept := filepath.Join(t.TempDir(), "kept")
+	require.NoError(t, b.Copy(t.Context(), kept, revision.CopyOptions{}))
+	require.Empty(t, receive(t, t.TempDir(), b, true, Retained{kept, b.Manifest}).wants)
+
+	require.NoError(t, os.RemoveAll(filepath.Join(kept, "d000")))
+	require.NoError(t, os.Symlink(filepath.Join(src, "d000"), filepath.Join(kept, "d000")))
+	wants := receive(t, t.TempDir(), b, true, Retained{kept, b.Manifest}).wants
+	require.Len(t, wants, 1)
+	require.Equal(t, [][2]int{{2, 2}}, wants[0].Files, "both files of the directory that was replaced")
+}
+
 func TestSpoolKeepsWhatHadComeWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool")
 	b := tree(t, 3, 1, "")
