@@ -196,8 +196,14 @@ func nobody(in Input) string {
 	case in.Touched != nil && len(in.Touched) == 0:
 		return "no unit was touched"
 	default:
-		u := in.Units[0]
-		return fmt.Sprintf("none of %d units can be reached (%s: %s)", len(in.Units), u.ID, u.Lost)
+		n, u := len(in.Units), in.Units[0]
+		if in.Touched != nil {
+			n, u = len(in.Touched), lifecycle.Unit{ID: in.Touched[0], Lost: "the target does not list it"}
+		}
+		if i := slices.IndexFunc(in.Units, func(one lifecycle.Unit) bool { return one.ID == u.ID }); i >= 0 {
+			u = in.Units[i]
+		}
+		return fmt.Sprintf("none of the %d unit(s) to deploy to can be reached (%s: %s)", n, u.ID, u.Lost)
 	}
 }
 

@@ -73,3 +73,16 @@ func TestPlan_RulesSayWhereTheyComeFrom(t *testing.T) {
 		})
 	}
 }
+
+// Found by trying: who asks only for what is outdated is told of the units that are, not
+// of others.
+func TestNobody_SpeaksOfTheUnitsThatWereAskedFor(t *testing.T) {
+	in := input(units(3, true))
+	in.Units[1].Lost = "the host vanished"
+	in.Touched = []string{"h2"}
+	_, err := OneAtATime().Plan(in)
+	require.EqualError(t, err, "there is nothing to deploy to: none of the 1 unit(s) to deploy to can be reached (h2: the host vanished)")
+	in.RollbackOf, in.Touched = "d-0", []string{"h9"}
+	_, err = OneAtATime().Plan(in)
+	require.EqualError(t, err, "there is nothing to deploy to: none of the 1 unit(s) to deploy to can be reached (h9: the target does not list it)")
+}
