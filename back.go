@@ -94,11 +94,12 @@ func (r *runner) conclude(ctx context.Context, st *strategy.State) (*Result, err
 	return res, nil
 }
 
-// refused reports whether planning ended with a decision, not with an accident.
+// refused reports whether planning ended with a decision, not with an accident: units
+// that could not be listed, or a panic. What an accident leaves open stays promised.
 func refused(err error) bool {
 	_, accident := errors.AsType[unlisted](err)
-	_, decision := errors.AsType[*lifecycle.Error](err)
-	return decision && !accident
+	e, decision := errors.AsType[*lifecycle.Error](err)
+	return decision && !accident && e.Code != lifecycle.Panicked
 }
 
 // planRollback plans the rollback of st as deployment id.

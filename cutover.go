@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -115,6 +116,11 @@ type Deployment struct {
 	// called by one goroutine and holds the deployment up until it returns. A
 	// panic in it is dropped.
 	Observe func(lifecycle.Record)
+	// Output, if not nil, says where the output of a step's scripts goes while they run:
+	// raw, for people who watch; what a step returns nil for goes nowhere. It is called
+	// from many goroutines, once for each time that a step is asked for. Which output
+	// there is depends on the target, see [target.Task]. A panic in it is dropped.
+	Output func(lifecycle.Step) io.Writer
 
 	mu      sync.Mutex
 	memory  journal.Memory

@@ -76,11 +76,14 @@ type scene struct {
 	plans map[string]strategy.Plan
 	dead  bool
 	kill  context.CancelCauseFunc
+
+	instants map[time.Time]string // what happened by itself, and when
+	ties     []string             // what did at one instant
 }
 
 func play(t *testing.T, script string) string {
 	s := &scene{t: t, takes: 10 * time.Second, revs: map[string]revision.Source{}, names: strings.NewReplacer(),
-		plans: map[string]strategy.Plan{}, approved: map[string]*approval{}}
+		plans: map[string]strategy.Plan{}, approved: map[string]*approval{}, instants: map[time.Time]string{}}
 	var out strings.Builder
 	lines := strings.Split(script, "\n")
 	for i := 0; i < len(lines); i++ {
@@ -112,6 +115,7 @@ func (s *scene) check() {
 		require.False(s.t, seen[step.Key()], "invariant 13: %s was done twice", step)
 		seen[step.Key()] = true
 	}
+	require.Empty(s.t, s.ties, "two things happen at one instant: let one of them come earlier")
 }
 
 var errKilled = errors.New("the controller was killed")
@@ -159,6 +163,9 @@ func (s *scene) alive() (context.Context, context.CancelCauseFunc) {
 
 // command is something that happens while a deployment runs.
 func (s *scene) command(d *Deployment, verb string, args []string) {
+	s.mu.Lock()
+	s.happens(verb)
+	s.mu.Unlock()
 	var err error
 	switch verb {
 	case "stop":

@@ -41,10 +41,30 @@ func (s *scene) observe(r lifecycle.Record) {
 	if r.Step.Unit != "" {
 		l.units = []string{r.Step.Unit}
 	}
+	if r.Kind == lifecycle.Ended && !gaveUp(r) {
+		s.happens(r.Step.String())
+	}
 	if s.brief && s.passing(r) {
 		return
 	}
 	s.lines = append(s.lines, l)
+}
+
+// gaveUp reports whether a step may have waited for the world outside: it ends because
+// a command says so, and at that instant.
+func gaveUp(r lifecycle.Record) bool {
+	return r.Failure != nil && (r.Failure.Code == lifecycle.TrafficUnhealthy || r.Failure.Code == lifecycle.ExternalChange)
+}
+
+// happens takes down that something happens by itself now: a step ends, or somebody
+// outside does something. If something else does at the same instant, chance decides
+// which is seen first, and the trace is worth nothing. The lock is held.
+func (s *scene) happens(what string) {
+	if now := time.Now(); s.instants[now] == "" {
+		s.instants[now] = what
+	} else {
+		s.ties = append(s.ties, fmt.Sprintf("%s: %s and %s", now.Sub(s.begun), s.instants[now], what))
+	}
 }
 
 // passing reports whether a unit is in the middle of its events, which brief traces

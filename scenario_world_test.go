@@ -102,10 +102,11 @@ func (s *scene) fleet(words []string) {
 		require.Fail(s.t, "unknown kind of fleet", kind)
 	}
 	s.d = Deployment{Group: "web", Target: s.world.surface, Strategy: s.world.plain, Journal: s.journal(), WorkDir: s.t.TempDir()}
-	// No two units are ready at the same instant, so a trace has one order only.
+	// No two units are ready at the same instant, so a trace has one order only. The
+	// square is for one that starts late: it has fewer steps behind it, and catches up.
 	for _, name := range []string{"host-%d", "web-%d", "v-%d"} {
 		for i := range max(2*n+8, 16) {
-			s.world.On(fake.Match{Unit: fmt.Sprintf(name, i)}, fake.Delay(s.takes+time.Duration(i)*time.Microsecond))
+			s.world.On(fake.Match{Unit: fmt.Sprintf(name, i)}, fake.Delay(s.takes+time.Duration(i)*time.Microsecond+time.Duration(i*i)))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -57,7 +58,7 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 	if step.Unit == "" {
 		e.news, e.err = r.provision(ctx, whole, step, j.units)
 	} else {
-		task := target.Task{Step: step, Job: r.job, Again: j.again, Expect: j.expect, Foreign: j.foreign, Note: note}
+		task := target.Task{Step: step, Job: r.job, Again: j.again, Expect: j.expect, Foreign: j.foreign, Note: note, Output: r.output(step)}
 		e.err = r.insist(ctx, func() error { return r.d.Target.Perform(ctx, task) })
 	}
 	if e.err != nil && context.Cause(ctx) == errTooLong {
@@ -68,6 +69,15 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 }
 
 var errTooLong = errors.New("the event took too long")
+
+// output is where what the step prints goes; nil: nowhere.
+func (r *runner) output(step lifecycle.Step) (w io.Writer) {
+	if r.d.Output == nil {
+		return nil
+	}
+	defer func() { _ = recover() }() // who watches must not end a deployment
+	return r.d.Output(step)
+}
 
 // patience is how long to wait before asking again when nobody could say whether a
 // step was done. Its doer keeps the outcome, so asking again does nothing twice.
@@ -102,6 +112,6 @@ func (r *runner) once(ctx context.Context, step lifecycle.Step, again bool, note
 		return &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: lifecycle.HookFailed,
 			Message: "the plan has this hook and the Deployment that resumes it has not; fill it in"}}
 	}
-	run := lifecycle.Runner{Note: note}
+	run := lifecycle.Runner{Note: note, Log: r.output(step)}
 	return run.Run(ctx, lifecycle.Env{Step: step}, []lifecycle.Hook{hook})
 }

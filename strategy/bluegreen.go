@@ -72,6 +72,9 @@ func (s BlueGreen) Plan(in Input) (Plan, error) {
 	p.Rules = []Rule{rule,
 		{"the minimum counts the replacements", "CodeDeploy: instance health"},
 		{"originals are deregistered all together, and each must succeed", "CodeDeploy: deployment configurations"}}
+	if s.KeepAlive {
+		p.Rules = append(p.Rules, Rule{"originals are kept, out of traffic", "CodeDeploy: KEEP_ALIVE"})
+	}
 	if p.Provision > 0 {
 		p.Rules = append(p.Rules, Rule{fmt.Sprintf("%d replacements are made first, as many as originals serve", p.Provision), "CodeDeploy: COPY_AUTO_SCALING_GROUP"})
 	}

@@ -101,6 +101,11 @@ func (s InPlace) zones(p *Plan, fleet Stage) error {
 	if err := s.Zonal.Minimum.valid(); err != nil {
 		return err
 	}
+	for i, zone := range s.Zonal.Order {
+		if slices.Contains(s.Zonal.Order[:i], zone) {
+			return refuse(lifecycle.StrategyInvalid, "the order of zones names %q twice: each zone goes once", zone)
+		}
+	}
 	size, of := map[string]int{}, make(map[string]string, len(p.Units))
 	order := slices.Clone(s.Zonal.Order)
 	for _, u := range p.Units {
@@ -121,18 +126,26 @@ func (s InPlace) zones(p *Plan, fleet Stage) error {
 				zone, s.Zonal.Minimum.rule(size[zone], least).Text)
 		}
 		stage := fleet
-		stage.Name, stage.Zone, stage.Units, stage.Pace.StageMin = "zone "+zone, zone, units, least
+		stage.Name, stage.Zone, stage.Units, stage.Pace.StageMin = zoneName(zone), zone, units, least
 		stage.Pace.Limit = min(fleet.Pace.Limit, size[zone]-least)
 		stage.Hold = Wait{For: s.Zonal.Monitor}.hold("monitor")
-		if len(p.Stages) == 0 && s.Zonal.FirstMonitor > 0 {
+		if len(p.Stages) == 0 && s.Zonal.FirstMonitor != 0 {
 			stage.Hold = Wait{For: s.Zonal.FirstMonitor}.hold("monitor")
 		}
-		p.Rules = append(p.Rules, Rule{fmt.Sprintf("zone %s: up to min(%d, %d-%d) = %d of %d at once",
-			zone, fleet.Pace.Limit, size[zone], least, stage.Pace.Limit, size[zone]), "CodeDeploy: zonal configuration"})
+		p.Rules = append(p.Rules, Rule{fmt.Sprintf("%s: up to min(%d, %d-%d) = %d of %d at once",
+			stage.Name, fleet.Pace.Limit, size[zone], least, stage.Pace.Limit, size[zone]), "CodeDeploy: zonal configuration"})
 		p.Stages = append(p.Stages, stage)
 	}
 	p.Stages[len(p.Stages)-1].Hold = Hold{} // nothing comes after it
 	return nil
+}
+
+// zoneName is what a zone's stage is called.
+func zoneName(zone string) string {
+	if zone == "" {
+		return "units without a zone"
+	}
+	return "zone " + zone
 }
 
 // waves splits the fleet into the stages that the user named.
@@ -141,7 +154,7 @@ func (s InPlace) waves(p *Plan, fleet Stage) error {
 	for _, id := range fleet.Units {
 		left[id] = true
 	}
-	known := make(map[string]bool, len(p.Units))
+	known, named := make(map[string]bool, len(p.Units)), map[string]bool{}
 	for _, u := range p.Units {
 		known[u.ID] = true
 	}
@@ -158,6 +171,10 @@ func (s InPlace) waves(p *Plan, fleet Stage) error {
 			if !known[id] {
 				return refuse(lifecycle.StrategyInvalid, "wave %d names unit %q, which the target does not have", i+1, id)
 			}
+			if named[id] {
+				return refuse(lifecycle.StrategyInvalid, "wave %d names unit %q again: a unit goes in one wave", i+1, id)
+			}
+			named[id] = true
 			if left[id] {
 				units = append(units, id)
 				delete(left, id)
@@ -179,8 +196,14 @@ func nobody(in Input) string {
 	case in.Touched != nil && len(in.Touched) == 0:
 		return "no unit was touched"
 	default:
-		u := in.Units[0]
-		return fmt.Sprintf("none of %d units can be reached (%s: %s)", len(in.Units), u.ID, u.Lost)
+		n, u := len(in.Units), in.Units[0]
+		if in.Touched != nil {
+			n, u = len(in.Touched), lifecycle.Unit{ID: in.Touched[0], Lost: "the target does not list it"}
+		}
+		if i := slices.IndexFunc(in.Units, func(one lifecycle.Unit) bool { return one.ID == u.ID }); i >= 0 {
+			u = in.Units[i]
+		}
+		return fmt.Sprintf("none of the %d unit(s) to deploy to can be reached (%s: %s)", n, u.ID, u.Lost)
 	}
 }
 

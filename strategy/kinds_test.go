@@ -425,3 +425,34 @@ func ExampleSimulate() {
 	// Output:
 	// Succeeded 2m40s never fewer than 5 healthy <nil>
 }
+
+// Facts §6.2: on EC2 a failed hook shows as HEALTH_CONSTRAINTS, also in a group of one; of
+// a service or a function, where one unit takes the traffic, it is the unit's own code.
+func TestFailures_CodeOfTheOneUnit(t *testing.T) {
+	fails := func(s lifecycle.Step) *lifecycle.Failure {
+		if s.Event == lifecycle.BeforeAllowTraffic {
+			return &lifecycle.Failure{Code: lifecycle.HookFailed, Message: "two of nine checks failed"}
+		}
+		return nil
+	}
+	in := input(roles(1, 1))
+	in.Balanced = true
+	for name, tc := range map[string]struct {
+		s    Strategy
+		code lifecycle.Code
+		text string
+	}{
+		"ECS":            {ECS{}, lifecycle.HookFailed, "BeforeAllowTraffic on green1: two of nine checks failed"},
+		"Lambda":         {Lambda{Shift: Canary(10, time.Minute)}, lifecycle.HookFailed, "BeforeAllowTraffic on green1: two of nine checks failed"},
+		"EC2 blue/green": {BlueGreen{}, lifecycle.HealthConstraints, "no unit succeeded, 1 failed; first failure: BeforeAllowTraffic on green1: two of nine checks failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := tc.s.Plan(in)
+			require.NoError(t, err)
+			tl := simulate(t, p, Model{Fails: fails})
+			require.Equal(t, DeploymentFailed, tl.Verdict)
+			require.Equal(t, tc.code, tl.Failure.Code)
+			require.Equal(t, tc.text, tl.Failure.Message)
+		})
+	}
+}

@@ -138,6 +138,18 @@ var mutants = map[string]decider{
 		}
 		return d
 	},
+	"does the next thing to a unit before the last one has ended": func(s *State, now time.Time) Decision {
+		d := Next(s, now)
+		for _, step := range s.Running() {
+			moves := s.plan.Stages[step.Stage].Moves
+			if i := slices.IndexFunc(moves, func(m Move) bool { return m.Event == step.Event }); s.open && step.Unit != "" && i >= 0 && i+1 < len(moves) {
+				step.Event, step.Weight = moves[i+1].Event, moves[i+1].Weight
+				d.Start = append(d.Start, step)
+				break
+			}
+		}
+		return d
+	},
 	"never begins": func(*State, time.Time) Decision { return Decision{} },
 	"answers by chance": func(s *State, now time.Time) Decision {
 		d := Next(s, now)

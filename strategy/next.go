@@ -201,8 +201,15 @@ func (s *State) nextStopped() Decision {
 	return d
 }
 
-// unmet says why the stage failed, with the arithmetic and the first cause.
+// unmet says why the stage failed, with the arithmetic and the first cause. Where one
+// unit takes all the traffic there is nothing to count: its failure is the deployment's
+// (CodeDeploy: HOOK_EXECUTION_FAILURE on ECS and Lambda, HEALTH_CONSTRAINTS on EC2).
 func (s *State) unmet(p Pace, c Counts) *lifecycle.Failure {
+	if s.plan.Divided && s.first != nil {
+		f := s.first.Failure
+		f.Message = fmt.Sprintf("%s on %s: %s", s.first.Step.Event, s.first.Step.Unit, f.Message)
+		return &f
+	}
 	f := &lifecycle.Failure{Code: lifecycle.HealthConstraints, Message: p.unmet(c)}
 	if s.first != nil {
 		f.Message += fmt.Sprintf("; first failure: %s on %s: %s", s.first.Step.Event, s.first.Step.Unit, s.first.Message)

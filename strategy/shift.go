@@ -3,6 +3,7 @@ package strategy
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -201,8 +202,17 @@ func (s Shift) begin(in Input, name string, walk lifecycle.Walk) (Plan, Stage, e
 	}
 	p := in.plan(name)
 	p.Divided = true
-	p.Rules = []Rule{{fmt.Sprintf("traffic to the replacement: %v %%", s.Weights()), "CodeDeploy: trafficRoutingConfig"}}
+	p.Rules = []Rule{{s.rule(), "CodeDeploy: trafficRoutingConfig"}}
 	return p, Stage{Walk: walk, Role: lifecycle.ReplacementRole, Units: green, Pace: Pace{Limit: 1, All: true}, Fresh: true}, nil
+}
+
+// rule is the shift in numbers.
+func (s Shift) rule() string {
+	parts := strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Weights()), " ", ", "), "[]")
+	if s.Every > 0 {
+		return fmt.Sprintf("traffic to the replacement: %s %%, %s apart", parts, s.Every)
+	}
+	return fmt.Sprintf("traffic to the replacement: %s %%", parts)
 }
 
 func reachable(units []lifecycle.Unit, r lifecycle.Role) []string {

@@ -330,6 +330,11 @@ func (s *sim) ask(step lifecycle.Step) {
 	if !s.recorded(step) {
 		s.violated(12, "%s was begun without a record", step)
 	}
+	for _, other := range s.open {
+		if other.Unit == step.Unit && other != step {
+			s.violated(10, "%s was begun while %s ran", step, other.Event)
+		}
+	}
 	if w, ok := s.st.Weight(step.Unit); ok {
 		s.expects[step.Key()] = weighs(w)
 	}

@@ -42,6 +42,19 @@ type Timeline struct {
 	Most    int                // most units in progress at once
 }
 
+// String sums the timeline up in a line.
+func (t *Timeline) String() string {
+	end := "Waits for ever, after " + t.Took.String()
+	if t.Verdict != "" {
+		end = fmt.Sprintf("%s in %s", t.Verdict, t.Took)
+	}
+	end += fmt.Sprintf(": %d units touched, at most %d at once, at least %d healthy", len(t.Touched), t.Most, t.Least)
+	if t.Failure != nil {
+		end += fmt.Sprintf("; %s: %s", t.Failure.Code, t.Failure.Message)
+	}
+	return end
+}
+
 // Simulate runs a plan in virtual time: the same Next, driven by an event loop
 // over a model. It starts no goroutine, and ends with the deployment, or with a
 // hold that nobody ends. An error means that the plan itself is at fault.

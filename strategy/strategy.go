@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -70,8 +71,40 @@ func (in Input) done(p Plan) (Plan, error) {
 	for i := range p.Stages {
 		p.Stages[i].Pace.LostBudget = in.LostBudget
 	}
+	if err := p.explain(); err != nil {
+		return Plan{}, err
+	}
 	_, err := p.check()
 	return p, err
+}
+
+// sources says where the holds come from. Those of a shift are explained with it.
+var sources = map[string]string{
+	ReadyWait:       "CodeDeploy: deploymentReadyOption",
+	TerminationWait: "CodeDeploy: terminateBlueInstancesOnDeploymentSuccess",
+	"monitor":       "CodeDeploy: zonalConfig",
+	"wave":          "cutover: InPlace.WaveHold",
+}
+
+// explain adds the rules of the holds and of stages that only tidy up.
+func (p *Plan) explain() error {
+	for _, s := range p.Stages {
+		if s.Hold.For < 0 {
+			return refuse(lifecycle.StrategyInvalid, "the hold %s lasts %s: want 0 or more", s.Hold.Name, s.Hold.For)
+		}
+		rule := Rule{"hold " + s.Hold.String(), sources[s.Hold.Name]}
+		if rule.Source != "" && !slices.Contains(p.Rules, rule) {
+			p.Rules = append(p.Rules, rule)
+		}
+		if s.Pace.Cleanup {
+			why := sources[TerminationWait]
+			if s.Role == lifecycle.ReplacementRole {
+				why = "cutover: a rollback removes what was made for the deployment"
+			}
+			p.Rules = append(p.Rules, Rule{string(s.Role) + "s are retired in the end, and a failure of that fails nothing", why})
+		}
+	}
+	return nil
 }
 
 // role lists the reachable units that play a role, in their order.

@@ -84,7 +84,8 @@ type Task struct {
 	// Output, if not nil, takes what the step's scripts print while they run, as the
 	// host's log has it: raw, to be escaped before showing. It is for people who
 	// watch; what comes faster than it is taken may be left out. Writes come one at a
-	// time, and not after Perform has returned. A driver need not have any.
+	// time, and not after Perform has returned. A driver need not have any. It is what
+	// Deployment.Output says.
 	Output io.Writer
 }
 
