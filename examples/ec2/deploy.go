@@ -11,6 +11,7 @@ import (
 	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
+	"github.com/cutover-deploy/cutover/target/iam"
 )
 
 // group is the deployment group of a root.
@@ -76,9 +77,9 @@ func plan(ctx context.Context, opt options, d *cutover.Deployment, fleet *ec2.Fl
 		return err
 	}
 	scope := ec2.Scope{Region: p.region, Account: opt.account, Bucket: opt.bucket, Prefix: prefix}
-	var more []ec2.Statement
+	var more []iam.Statement
 	if len(opt.alarms) > 0 {
-		more = append(more, ec2.Allow("Alarms", []string{"*"}, cloudwatch.Action))
+		more = append(more, iam.AllowOnAny("Alarms", cloudwatch.Action))
 	}
 	policy, err := fleet.Policy(scope, more...)
 	if err != nil {

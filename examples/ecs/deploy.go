@@ -20,6 +20,7 @@ import (
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/ecs"
 	"github.com/cutover-deploy/cutover/target/function"
+	"github.com/cutover-deploy/cutover/target/iam"
 	"github.com/cutover-deploy/cutover/target/lambda"
 )
 
@@ -122,9 +123,9 @@ func needs(ctx context.Context, dir string, to place) (*appspec.Spec, []string, 
 }
 
 func policyOf(t target.Target, spec *appspec.Spec, roles []string, alarms ...string) (string, error) {
-	var more []ecs.Statement
+	var more []iam.Statement
 	if len(alarms) > 0 {
-		more = append(more, ecs.Allow("Alarms", alarms, cloudwatch.Action))
+		more = append(more, iam.Allow("Alarms", alarms, cloudwatch.Action))
 	}
 	if n, ok := t.(*ecs.Native); ok {
 		return n.Policy(roles, more...)

@@ -21,6 +21,7 @@ import (
 	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/function"
+	"github.com/cutover-deploy/cutover/target/iam"
 	"github.com/cutover-deploy/cutover/target/lambda"
 )
 
@@ -176,9 +177,9 @@ func plan(ctx context.Context, opt options, d *cutover.Deployment, alias *lambda
 		return err
 	}
 	scope := lambda.Scope{Region: to.region, Account: opt.account}
-	var more []lambda.Statement
+	var more []iam.Statement
 	if len(opt.alarms) > 0 {
-		more = append(more, lambda.Allow("Alarms", alarmARNs(scope, opt.alarms), cloudwatch.Action))
+		more = append(more, iam.Allow("Alarms", alarmARNs(scope, opt.alarms), cloudwatch.Action))
 	}
 	policy, err := alias.Policy(scope, more...)
 	if err != nil {
