@@ -54,6 +54,7 @@ var floors = map[string]int{
 	"internal/sshtest":              0,
 	"examples/lambda":               5,
 	"examples/console":              4,
+	"examples/console/cloud":        4,
 	"examples/onprem":               5,
 	"examples/ssh":                  5,
 	"examples/ecs":                  5,
