@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"rollback":                      1,
 	"target":                        1,
 	"target/tags":                   1,
+	"target/iam":                    0,
 	"target/inventory":              2,
 	"target/agent":                  2,
 	"target/targettest":             2,
@@ -54,6 +55,7 @@ var floors = map[string]int{
 	"internal/sshtest":              0,
 	"examples/lambda":               5,
 	"examples/console":              4,
+	"examples/console/cloud":        4,
 	"examples/onprem":               5,
 	"examples/ssh":                  5,
 	"examples/ecs":                  5,
@@ -155,7 +157,7 @@ func TestLibraryPullsInNeitherSDKNorTestLibraries(t *testing.T) {
 		t.Skip("SKIPPED indirect imports: there is no go command here")
 	}
 	forbidden := []string{"github.com/aws/", "github.com/stretchr/", "go.uber.org/goleak", "pgregory.net/", "github.com/vbauerster/", "testing"}
-	for _, pkg := range []string{"lifecycle", "lifecycle/journal", "revision", "appspec", "strategy", "rollback", "target", "target/tags", "target/inventory", "target/agent", "target/function", "target/onprem", ""} {
+	for _, pkg := range []string{"lifecycle", "lifecycle/journal", "revision", "appspec", "strategy", "rollback", "target", "target/tags", "target/iam", "target/inventory", "target/agent", "target/function", "target/onprem", ""} {
 		out, err := exec.Command(tool, "list", "-deps", "./"+pkg).CombinedOutput()
 		require.NoError(t, err, "go list ./%s: %s", pkg, out)
 		for dep := range strings.FieldsSeq(string(out)) {

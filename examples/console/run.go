@@ -2,7 +2,9 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -46,6 +48,19 @@ func (p *Program) Deploy(ctx context.Context, src revision.Source, resume bool) 
 	}
 	p.Track.Display.Say("Nothing to finish: " + last.Deployment + " has deployed this revision. Leave out -resume to deploy it again.")
 	return p.Conclude(d.Resume(ctx, last.Deployment))
+}
+
+// PrintPlan prints what a deployment would do, for people or as JSON.
+func PrintPlan(ctx context.Context, d *cutover.Deployment, asJSON bool, stdout io.Writer) error {
+	plan, err := d.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return json.NewEncoder(stdout).Encode(plan)
+	}
+	_, err = fmt.Fprintln(stdout, plan)
+	return err
 }
 
 // digestOf opens a revision to learn what it is.

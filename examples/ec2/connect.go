@@ -5,18 +5,15 @@ import (
 	"path/filepath"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	awscloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 
+	"github.com/cutover-deploy/cutover/examples/console/cloud"
 	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/ec2"
@@ -50,15 +47,7 @@ func placeOf(cfg aws.Config) place {
 
 // connect makes clients for AWS, or for an emulator.
 func connect(ctx context.Context, opt options) (place, error) {
-	var load []func(*config.LoadOptions) error
-	if opt.region != "" {
-		load = append(load, config.WithRegion(opt.region))
-	}
-	if opt.endpoint != "" {
-		load = append(load, config.WithBaseEndpoint(opt.endpoint), config.WithDefaultRegion("us-east-1"),
-			config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("emulator", "emulator", "")))
-	}
-	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	cfg, err := cloud.Config(ctx, opt.region, opt.endpoint)
 	if err != nil {
 		return place{}, err
 	}
@@ -71,9 +60,7 @@ func connect(ctx context.Context, opt options) (place, error) {
 		return p, nil
 	}
 	p.reach = directories(filepath.Join(opt.root, "hosts"))
-	p.alarms = awscloudwatch.NewFromConfig(cfg, func(o *awscloudwatch.Options) {
-		o.Protocol = awsjson.New10(schemas.GraniteServiceVersion20100801) // the one that emulators speak
-	})
+	p.alarms = cloud.EmulatedAlarms(cfg)
 	return p, nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/examples/console"
+	"github.com/cutover-deploy/cutover/examples/console/cloud"
 	"github.com/cutover-deploy/cutover/internal/awsfake/ec2"
 	"github.com/cutover-deploy/cutover/internal/awsfake/ec2world"
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -76,7 +78,7 @@ func (h host) Unit() lifecycle.Unit { return lifecycle.Unit{ID: h.i.ID, Zone: h.
 func (h host) Perform(ctx context.Context, t target.Task) error { return h.s.hosts.Perform(ctx, t) }
 
 // demonstrate plays the acts.
-func demonstrate(ctx context.Context, opt options, s *show) (bool, error) {
+func demonstrate(ctx context.Context, opt options, log *console.Log) (bool, error) {
 	st, err := newStage(ctx)
 	if err != nil {
 		return false, err
@@ -86,26 +88,26 @@ func demonstrate(ctx context.Context, opt options, s *show) (bool, error) {
 	defer all.Wait()
 	defer stop()
 	all.Go(func() { st.world.Run(living, nil) })
-	s.say("An Auto Scaling group of four is launched behind a target group.")
+	log.Say("An Auto Scaling group of four is launched behind a target group.")
 	for len(st.world.Serving(st.arn)) < 4 {
 		if !wait(ctx, time.Second) {
 			return false, context.Cause(ctx)
 		}
 	}
-	opt.choose.Groups, opt.targetGroups = []string{"web"}, list{"web"}
+	opt.choose.Groups, opt.targetGroups = []string{"web"}, console.List{"web"}
 	for _, a := range acts {
-		if err := a.play(ctx, opt, st, s); err != nil {
+		if err := a.play(ctx, opt, st, log); err != nil {
 			return false, err
 		}
 		if opt.plan {
 			return true, nil
 		}
 	}
-	s.calls(st.at.limits.Counts())
+	log.Say("%s", cloud.Calls(st.at.limits))
 	if got := st.world.Groups.Names(); !slices.Equal(got, []string{"web-demo-2"}) || len(st.world.Serving(st.arn)) != 4 {
 		return false, fmt.Errorf("the demonstration did not go as told: the groups are %v, and %d instances serve", got, len(st.world.Serving(st.arn)))
 	}
-	s.say("All went as told: the four instances of web-demo-2 serve, with revision 2.")
+	log.Say("All went as told: the four instances of web-demo-2 serve, with revision 2.")
 	return true, nil
 }
 
@@ -121,8 +123,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (a act) play(ctx context.Context, opt options, st *stage, s *show) error {
-	s.say("\n%s", a.says)
+func (a act) play(ctx context.Context, opt options, st *stage, log *console.Log) error {
+	log.Say("\n%s", a.says)
 	opt.revision = filepath.Join(opt.root, "revisions", a.id)
 	if err := os.MkdirAll(opt.revision, 0o700); err != nil {
 		return err
@@ -140,11 +142,11 @@ func (a act) play(ctx context.Context, opt options, st *stage, s *show) error {
 	if a.broken {
 		st.hosts.On(fake.Match{Event: lifecycle.ValidateService}, fake.Fail(lifecycle.ScriptFailed))
 	}
-	d, fleet := deployment(opt, st.at, s)
+	d, fleet := deployment(opt, st.at, log)
 	fleet.Balancers.Poll = 500 * time.Millisecond
 	d.ID = a.id
 	if opt.plan {
-		return plan(ctx, opt, d, fleet, st.at, s)
+		return plan(ctx, opt, d, fleet, st.at, log)
 	}
 	res, err := d.Run(ctx)
 	return a.judge(res, err)

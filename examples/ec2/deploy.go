@@ -5,12 +5,15 @@ import (
 	"path/filepath"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/examples/console"
+	"github.com/cutover-deploy/cutover/examples/console/cloud"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
+	"github.com/cutover-deploy/cutover/target/iam"
 )
 
 // group is the deployment group of a root.
@@ -37,7 +40,7 @@ func source(path string) revision.Source {
 	return revision.Dir(path)
 }
 
-func deployment(opt options, p place, s *show) (*cutover.Deployment, *ec2.Fleet) {
+func deployment(opt options, p place, log *console.Log) (*cutover.Deployment, *ec2.Fleet) {
 	fleet := fleetOf(opt, p)
 	alarms := &cloudwatch.Alarms{Client: p.alarms, Names: opt.alarms}
 	return &cutover.Deployment{
@@ -45,17 +48,17 @@ func deployment(opt options, p place, s *show) (*cutover.Deployment, *ec2.Fleet)
 		Rollback:         rollback.Policy{OnFailure: true, OnAlarm: true},
 		Watch:            rollback.Watch{Alarms: alarms.List()},
 		Journal:          &journal.File{Dir: filepath.Join(opt.root, "journal")},
-		Observe:          s.record,
+		Observe:          log.Record,
 		RerunInterrupted: opt.rerun,
 		AllowQuarantined: true, // whoever names a revision on a command line has said the word
 	}, fleet
 }
 
 // deploy does what the flags say.
-func deploy(ctx context.Context, opt options, p place, s *show) (bool, error) {
-	d, fleet := deployment(opt, p, s)
+func deploy(ctx context.Context, opt options, p place, log *console.Log) (bool, error) {
+	d, fleet := deployment(opt, p, log)
 	if opt.plan {
-		return true, plan(ctx, opt, d, fleet, p, s)
+		return true, plan(ctx, opt, d, fleet, p, log)
 	}
 	run := d.Run
 	if opt.resume {
@@ -65,24 +68,24 @@ func deploy(ctx context.Context, opt options, p place, s *show) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	s.calls(p.limits.Counts())
+	log.Say("%s", cloud.Calls(p.limits))
 	return res.Status == strategy.DeploymentSucceeded, nil
 }
 
 // plan prints what would be done, and what must be allowed for it.
-func plan(ctx context.Context, opt options, d *cutover.Deployment, fleet *ec2.Fleet, p place, s *show) error {
+func plan(ctx context.Context, opt options, d *cutover.Deployment, fleet *ec2.Fleet, p place, log *console.Log) error {
 	pl, err := d.Plan(ctx)
 	if err != nil {
 		return err
 	}
 	scope := ec2.Scope{Region: p.region, Account: opt.account, Bucket: opt.bucket, Prefix: prefix}
-	var more []ec2.Statement
+	var more []iam.Statement
 	if len(opt.alarms) > 0 {
-		more = append(more, ec2.Allow("Alarms", []string{"*"}, cloudwatch.Action))
+		more = append(more, iam.AllowOnAny("Alarms", cloudwatch.Action))
 	}
 	policy, err := fleet.Policy(scope, more...)
 	if err != nil {
 		return err
 	}
-	return s.plan(pl, policy, ec2.HostPolicy())
+	return printPlan(log, pl, policy, ec2.HostPolicy())
 }

@@ -5,10 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
 	"github.com/cutover-deploy/cutover/target/tags"
@@ -25,9 +24,9 @@ type options struct {
 	program  string // the agent's executable for hosts; empty: this one
 
 	choose       ec2.Selection
-	targetGroups list
-	classic      list
-	alarms       list
+	targetGroups console.List
+	classic      console.List
+	alarms       console.List
 
 	strategy  strategy.Strategy
 	blueGreen bool
@@ -36,12 +35,6 @@ type options struct {
 	rerun     bool
 	json      bool
 }
-
-// list is a flag that may be given several times.
-type list []string
-
-func (l *list) String() string     { return strings.Join(*l, ", ") }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
 // how are the flags that say how it is deployed.
 type how struct {
@@ -56,7 +49,6 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	var h how
 	fs := flag.NewFlagSet("ec2", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.revision, "revision", "", "deploy the directory or archive `PATH` (default: the demonstration)")
 	fs.StringVar(&o.root, "root", "", "keep the journal in `DIR` (default: a new temporary directory)")
 	fs.StringVar(&o.endpoint, "endpoint", "", "deploy to an emulator at `URL`; directories stand for its instances (default: AWS)")
@@ -65,7 +57,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.bucket, "bucket", "", "hosts fetch from the S3 bucket `NAME`, by presigned addresses")
 	fs.StringVar(&o.program, "program", "", "the `PATH` of this program built for the hosts (default: the one that runs)")
 	fs.StringVar(&h.tag, "tag", "", "instances with these `TAGS`: 'env=prod, env=canary; role=web' is (prod or canary) and web")
-	fs.Var((*list)(&o.choose.Groups), "group", "the instances of the Auto Scaling group `NAME`; may be repeated")
+	fs.Var((*console.List)(&o.choose.Groups), "group", "the instances of the Auto Scaling group `NAME`; may be repeated")
 	fs.Var(&o.targetGroups, "target-group", "behind the target group `NAME` (or ARN); may be repeated")
 	fs.Var(&o.classic, "classic", "behind the classic load balancer `NAME`; may be repeated")
 	fs.Var(&o.alarms, "alarm", "stop when the CloudWatch alarm `NAME` fires; may be repeated")
@@ -80,16 +72,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.resume, "resume", false, "finish the unfinished deployment of the root")
 	fs.BoolVar(&o.rerun, "rerun-interrupted", false, "run hooks again that a crash cut off (default: they have failed)")
 	fs.BoolVar(&o.json, "json", false, "print the journal's records as JSON lines; everything else goes to standard error")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(stderr)
-			fmt.Fprintln(stderr, "Deploys to EC2 instances.\n\nFlags:")
-			fs.PrintDefaults()
-		}
+	if err := console.ParseAll(fs, "Deploys to EC2 instances.", args, stderr); err != nil {
 		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q: everything is said by flags", fs.Arg(0))
 	}
 	return o, o.check(h)
 }
@@ -111,13 +95,8 @@ func (o *options) check(h how) (err error) {
 	case o.blueGreen && (len(o.choose.Groups) != 1 || h.tag != ""):
 		return errors.New("-blue-green copies an Auto Scaling group: say exactly one -group, and no -tag")
 	}
-	for _, p := range []*string{&o.root, &o.revision} {
-		if *p == "" {
-			continue
-		}
-		if *p, err = filepath.Abs(*p); err != nil {
-			return err
-		}
+	if err = console.Absolute(&o.root, &o.revision); err != nil {
+		return err
 	}
 	o.strategy, err = h.strategy(o.blueGreen)
 	return err

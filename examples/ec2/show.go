@@ -4,106 +4,51 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/strategy"
-	"github.com/cutover-deploy/cutover/target/throttle"
 )
-
-// show prints what happens: lines for people, or the records themselves.
-type show struct {
-	mu    sync.Mutex
-	out   io.Writer // for people
-	json  *json.Encoder
-	began time.Time
-}
-
-func newShow(opt options, stdout, stderr io.Writer) *show {
-	s := &show{out: stdout, began: time.Now()}
-	if opt.json {
-		s.out, s.json = stderr, json.NewEncoder(stdout)
-	}
-	return s
-}
-
-func (s *show) say(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fmt.Fprintf(s.out, format+"\n", args...)
-}
 
 // told are the events that are worth a line; the others are many.
 var told = map[lifecycle.Event]bool{lifecycle.BlockTraffic: true, lifecycle.Install: true, lifecycle.AllowTraffic: true, lifecycle.Retire: true, lifecycle.Provision: true}
 
-// record prints a record.
-func (s *show) record(r lifecycle.Record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.json != nil {
-		_ = s.json.Encode(r) // a reader that has gone away must not stop a deployment
-		return
-	}
-	at := r.Time.Sub(s.began).Round(time.Second)
+func newLog(opt options, stdout, stderr io.Writer) *console.Log {
+	began := time.Now()
+	return console.NewLog(opt.json, stdout, stderr, func(w io.Writer, r lifecycle.Record) {
+		if text := line(r); text != "" {
+			fmt.Fprintf(w, "%6s %s\n", r.Time.Sub(began).Round(time.Second), text)
+		}
+	})
+}
+
+// line is a record for people; empty: it is not worth a line.
+func line(r lifecycle.Record) string {
 	switch r.Kind {
 	case lifecycle.Planned:
-		var p strategy.Plan
-		_ = json.Unmarshal(r.Data, &p) // the engine has just written it
-		name := p.Strategy
-		if p.RollbackOf != "" {
-			name = "the way back of " + p.RollbackOf
-		}
-		fmt.Fprintf(s.out, "%6s %s: %s, %d instances\n", at, r.Step.Deployment, name, len(p.Units))
+		p := console.PlanOf(r)
+		return fmt.Sprintf("%s: %s, %d instances", r.Step.Deployment, console.Title(p), len(p.Units))
 	case lifecycle.Ended:
 		if r.Failure != nil {
-			fmt.Fprintf(s.out, "%6s   %s %s FAILED: %s\n", at, clean(r.Step.Unit), r.Step.Event, clean(r.Failure.Message))
+			return fmt.Sprintf("  %s %s FAILED: %s", console.Clean(r.Step.Unit), r.Step.Event, console.Clean(r.Failure.Message))
 		} else if told[r.Step.Event] {
-			fmt.Fprintf(s.out, "%6s   %s %s\n", at, clean(r.Step.Unit), r.Step.Event)
+			return fmt.Sprintf("  %s %s", console.Clean(r.Step.Unit), r.Step.Event)
 		}
 	case lifecycle.Noted, lifecycle.Stopped:
-		var n struct{ Text, Reason string }
-		_ = json.Unmarshal(r.Data, &n)
-		fmt.Fprintf(s.out, "%6s   note: %s\n", at, clean(n.Text+n.Reason))
+		return "  note: " + console.Remark(r)
 	case lifecycle.Finished:
-		fmt.Fprintf(s.out, "%6s %s: %s\n", at, r.Step.Deployment, verdict(r))
-	}
-}
-
-func verdict(r lifecycle.Record) string {
-	var out strategy.Outcome
-	_ = json.Unmarshal(r.Data, &out) // the engine has just written it
-	text := strings.ToLower(string(out.Verdict))
-	if r.Failure == nil {
+		text := fmt.Sprintf("%s: %s", r.Step.Deployment, console.Verdict(r))
+		if r.Failure != nil {
+			text += ": " + console.Clean(r.Failure.Message)
+		}
 		return text
 	}
-	return text + ": " + clean(r.Failure.Message)
+	return ""
 }
 
-// clean makes one line of text from hosts safe to print.
-func clean(s string) string { return strings.ReplaceAll(lifecycle.Escape(s), "\n", `\n`) }
-
-// calls says how many calls of the API there were.
-func (s *show) calls(counts map[string]throttle.Count) {
-	var parts []string
-	sent := 0
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		sent += counts[name].Sent
-		parts = append(parts, fmt.Sprintf("%d %s", counts[name].Sent, name))
-	}
-	s.say("%d API calls: %s", sent, strings.Join(parts, ", "))
-}
-
-// plan prints a plan, and the policies that it needs.
-func (s *show) plan(p strategy.Plan, controller, hosts string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.json != nil {
-		return s.json.Encode(map[string]any{"plan": p, "controllerPolicy": json.RawMessage(controller), "hostPolicy": json.RawMessage(hosts)})
-	}
-	_, err := fmt.Fprintf(s.out, "%s\nIAM policy of the controller\n%s\n\nIAM policy of the hosts\n%s\n", p, controller, hosts)
-	return err
+// printPlan prints a plan, and the policies that it needs.
+func printPlan(log *console.Log, p strategy.Plan, controller, hosts string) error {
+	return log.Result(map[string]any{"plan": p, "controllerPolicy": json.RawMessage(controller), "hostPolicy": json.RawMessage(hosts)},
+		fmt.Sprintf("%s\nIAM policy of the controller\n%s\n\nIAM policy of the hosts\n%s", p, controller, hosts))
 }

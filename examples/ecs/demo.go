@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/examples/console"
+	"github.com/cutover-deploy/cutover/examples/console/cloud"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ecs"
@@ -39,32 +41,32 @@ Hooks:
 `
 
 // demonstrate plays the acts, in a world in this process.
-func demonstrate(ctx context.Context, opt options, s *show) (bool, error) {
+func demonstrate(ctx context.Context, opt options, log *console.Log) (bool, error) {
 	w, err := newWorld(ctx)
 	if err != nil {
 		return false, err
 	}
-	opt.cluster, opt.service, opt.groups = "main", "web", list{w.blue, w.green}
-	opt.production, opt.test = list{w.production}, list{w.test}
+	opt.cluster, opt.service, opt.groups = "main", "web", console.List{w.blue, w.green}
+	opt.production, opt.test = console.List{w.production}, console.List{w.test}
 	opt.shift, opt.keep = strategy.Canary(20, time.Second), time.Second
 	for _, a := range acts {
 		opt.revision = filepath.Join(opt.root, a.id)
 		if err := a.write(opt.revision); err != nil {
 			return false, err
 		}
-		d := deployment(opt, w.at, s)
+		d := deployment(opt, w.at, log)
 		d.ID = a.id
-		quick(d.Target.(*ecs.Service), s)
+		quick(d.Target.(*ecs.Service), log)
 		if opt.plan {
-			return true, plan(ctx, opt, d, w.at, s)
+			return true, plan(ctx, opt, d, w.at, log)
 		}
-		s.say("\n%s", a.says)
+		log.Say("\n%s", a.says)
 		if ok, err := a.play(ctx, d, w); !ok || err != nil {
 			return false, err
 		}
 	}
-	s.calls(w.at.limits.Counts())
-	s.say("All went as told.")
+	log.Say("%s", cloud.Calls(w.at.limits))
+	log.Say("All went as told.")
 	return true, nil
 }
 
@@ -86,15 +88,15 @@ func (a act) play(ctx context.Context, d *cutover.Deployment, w *world) (bool, e
 }
 
 // quick looks often, since the world in the process is quick, and has the test in Go.
-func quick(svc *ecs.Service, s *show) {
+func quick(svc *ecs.Service, log *console.Log) {
 	svc.Poll, svc.ReadEvery = 100*time.Millisecond, 50*time.Millisecond
-	svc.Hooks = &function.Hooks{Caller: function.Go(smokeTest(s))}
+	svc.Hooks = &function.Hooks{Caller: function.Go(smokeTest(log))}
 }
 
 // smokeTest stands in for a function that sends requests to the test listener.
-func smokeTest(s *show) lifecycle.Hook {
+func smokeTest(log *console.Log) lifecycle.Hook {
 	return lifecycle.Func(func(_ context.Context, env lifecycle.Env, _ io.Writer) error {
-		s.say("  SmokeTest: %s answers on the test listener", clean(env.Step.Unit))
+		log.Say("  SmokeTest: %s answers on the test listener", console.Clean(env.Step.Unit))
 		return nil
 	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -11,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/appspec"
+	"github.com/cutover-deploy/cutover/examples/console"
+	"github.com/cutover-deploy/cutover/examples/console/cloud"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/revision"
@@ -20,14 +21,15 @@ import (
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/ecs"
 	"github.com/cutover-deploy/cutover/target/function"
+	"github.com/cutover-deploy/cutover/target/iam"
 	"github.com/cutover-deploy/cutover/target/lambda"
 )
 
 // deploy deploys the AppSpec of a directory.
-func deploy(ctx context.Context, opt options, to place, s *show) (bool, error) {
-	d := deployment(opt, to, s)
+func deploy(ctx context.Context, opt options, to place, log *console.Log) (bool, error) {
+	d := deployment(opt, to, log)
 	if opt.plan {
-		return true, plan(ctx, opt, d, to, s)
+		return true, plan(ctx, opt, d, to, log)
 	}
 	start := d.Run
 	if opt.resume {
@@ -37,12 +39,12 @@ func deploy(ctx context.Context, opt options, to place, s *show) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	s.calls(to.limits.Counts())
+	log.Say("%s", cloud.Calls(to.limits))
 	return res.Status == strategy.DeploymentSucceeded, nil
 }
 
 // deployment is what all deployments of the program have in common.
-func deployment(opt options, to place, s *show) *cutover.Deployment {
+func deployment(opt options, to place, log *console.Log) *cutover.Deployment {
 	alarms := &cloudwatch.Alarms{Client: to.alarms, Names: opt.alarms}
 	d := &cutover.Deployment{
 		Application: "ecs-example", Group: "service", GroupName: opt.service,
@@ -51,10 +53,10 @@ func deployment(opt options, to place, s *show) *cutover.Deployment {
 		Rollback:         rollback.Policy{OnFailure: true, OnAlarm: true, OnStop: true},
 		Watch:            rollback.Watch{Alarms: alarms.List()},
 		Journal:          &journal.File{Dir: filepath.Join(opt.root, "journal")},
-		Observe:          s.record,
+		Observe:          log.Record,
 		AllowQuarantined: true, // whoever names a revision on a command line has said the word
 	}
-	d.Target = service(opt, to, s)
+	d.Target = service(opt, to, log)
 	if opt.native {
 		n := native(opt, to)
 		d.Target, d.Strategy = n, n.Strategy()
@@ -63,8 +65,9 @@ func deployment(opt options, to place, s *show) *cutover.Deployment {
 }
 
 // service is a service whose task sets are ours.
-func service(opt options, to place, s *show) *ecs.Service {
-	hooks := &function.Hooks{Caller: &lambda.Functions{Client: to.invoke}, Ledger: &function.Files{Dir: filepath.Join(opt.root, "hooks")}, Note: s.note}
+func service(opt options, to place, log *console.Log) *ecs.Service {
+	hooks := &function.Hooks{Caller: &lambda.Functions{Client: to.invoke}, Ledger: &function.Files{Dir: filepath.Join(opt.root, "hooks")},
+		Note: func(n lifecycle.Note) { log.Say("  note: %s", console.Clean(n.Text)) }}
 	svc := &ecs.Service{ECS: to.ecs, ELB: to.elb, Scaling: to.scaling, Hooks: hooks, Cluster: opt.cluster, Name: opt.service,
 		Production: ecs.Route(opt.production), Test: ecs.Route(opt.test)}
 	copy(svc.TargetGroups[:], opt.groups)
@@ -83,7 +86,7 @@ func native(opt options, to place) *ecs.Native {
 }
 
 // plan prints what would be done, and what must be allowed for it.
-func plan(ctx context.Context, opt options, d *cutover.Deployment, to place, s *show) error {
+func plan(ctx context.Context, opt options, d *cutover.Deployment, to place, log *console.Log) error {
 	p, err := d.Plan(ctx)
 	if err != nil {
 		return err
@@ -96,21 +99,13 @@ func plan(ctx context.Context, opt options, d *cutover.Deployment, to place, s *
 	if err != nil {
 		return err
 	}
-	s.say("%s\nIAM policy\n%s", p, policy)
+	log.Say("%s\nIAM policy\n%s", p, policy)
 	return nil
 }
 
 // needs reads the AppSpec, and the roles that its task definition has.
 func needs(ctx context.Context, dir string, to place) (*appspec.Spec, []string, error) {
-	name, _, err := appspec.Find(os.DirFS(dir), "")
-	if err != nil {
-		return nil, nil, err
-	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil, nil, err
-	}
-	spec, _, err := appspec.Parse(name, data, appspec.Options{Platform: lifecycle.ECS})
+	spec, err := cloud.AppSpec(dir, lifecycle.ECS)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,9 +117,9 @@ func needs(ctx context.Context, dir string, to place) (*appspec.Spec, []string, 
 }
 
 func policyOf(t target.Target, spec *appspec.Spec, roles []string, alarms ...string) (string, error) {
-	var more []ecs.Statement
+	var more []iam.Statement
 	if len(alarms) > 0 {
-		more = append(more, ecs.Allow("Alarms", alarms, cloudwatch.Action))
+		more = append(more, iam.Allow("Alarms", alarms, cloudwatch.Action))
 	}
 	if n, ok := t.(*ecs.Native); ok {
 		return n.Policy(roles, more...)

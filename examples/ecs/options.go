@@ -5,10 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/strategy"
 )
 
@@ -20,27 +19,20 @@ type options struct {
 	region   string // empty: as the SDK finds it
 
 	cluster, service string
-	groups           list // ARNs of the two target groups
-	production, test list // ARNs of listeners and rules
-	native           bool // ECS deploys by itself
+	groups           console.List // ARNs of the two target groups
+	production, test console.List // ARNs of listeners and rules
+	native           bool         // ECS deploys by itself
 	role             string
-	alarms           list
+	alarms           console.List
 	shift            strategy.Shift
 	keep             time.Duration // how long the original task set stays
 	plan, resume     bool
 }
 
-// list is a flag that may be given several times.
-type list []string
-
-func (l *list) String() string     { return strings.Join(*l, ", ") }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
-
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	var shift string
 	fs := flag.NewFlagSet("ecs", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.revision, "revision", "", "deploy the AppSpec of the directory `DIR` (default: the demonstration)")
 	fs.StringVar(&o.root, "root", "", "keep the journal and what hooks have answered in `DIR` (default: a new temporary directory)")
 	fs.StringVar(&o.endpoint, "endpoint", "", "deploy to an emulator at `URL` (default: AWS)")
@@ -57,16 +49,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.DurationVar(&o.keep, "keep", 5*time.Minute, "keep the original task set for a `TIME` after all traffic has moved")
 	fs.BoolVar(&o.plan, "plan", false, "print the plan and the IAM policy that it needs, and touch nothing")
 	fs.BoolVar(&o.resume, "resume", false, "finish the unfinished deployment of the root")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(stderr)
-			fmt.Fprintln(stderr, "Deploys a service of ECS.\n\nFlags:")
-			fs.PrintDefaults()
-		}
+	if err := console.ParseAll(fs, "Deploys a service of ECS.", args, stderr); err != nil {
 		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q: everything is said by flags", fs.Arg(0))
 	}
 	return o, o.check(shift)
 }
@@ -84,42 +68,25 @@ func (o *options) check(shift string) (err error) {
 	case o.native && (len(o.production) != 1 || len(o.test) > 1 || o.role == ""):
 		return errors.New("-native needs one rule in -production, at most one in -test, and -role")
 	}
-	for _, dir := range []*string{&o.root, &o.revision} {
-		if *dir == "" {
-			continue
-		}
-		if *dir, err = filepath.Abs(*dir); err != nil {
-			return err
-		}
+	if err = console.Absolute(&o.root, &o.revision); err != nil {
+		return err
 	}
 	o.shift, err = parseShift(shift)
 	return err
 }
 
-// parseShift reads all, canary:10%/5m, linear:10%/1m, or a name of CodeDeploy's.
-func parseShift(text string) (s strategy.Shift, err error) {
-	if text == "" || text == "all" {
-		return s, nil
+// parseShift reads a shift, or the name of one of CodeDeploy's.
+func parseShift(text string) (strategy.Shift, error) {
+	if s, ours, err := console.ParseShift(text); ours {
+		return s, err
 	}
-	kind, rest, _ := strings.Cut(text, ":")
-	if kind != "canary" && kind != "linear" {
-		st, err := strategy.Parse(text)
-		if e, ok := st.(strategy.ECS); ok {
-			return e.Shift, err
-		}
-		if err == nil {
-			err = fmt.Errorf("%q is not for ECS", text)
-		}
-		return s, fmt.Errorf("-shift: %w", err)
-	}
-	s.Linear = kind == "linear"
-	percent, wait, _ := strings.Cut(rest, "%/")
-	_, err = fmt.Sscanf(percent, "%d", &s.Percent)
-	if err == nil {
-		s.Every, err = time.ParseDuration(wait)
+	st, err := strategy.Parse(text)
+	e, ok := st.(strategy.ECS)
+	if err == nil && !ok {
+		err = fmt.Errorf("%q is not for ECS", text)
 	}
 	if err != nil {
-		return s, fmt.Errorf("-shift %s: want a percentage and a wait, such as %s:10%%/5m", text, kind)
+		return strategy.Shift{}, fmt.Errorf("-shift: %w", err)
 	}
-	return s, nil
+	return e.Shift, nil
 }

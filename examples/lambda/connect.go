@@ -4,14 +4,11 @@ import (
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	awscloudwatch "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 
+	"github.com/cutover-deploy/cutover/examples/console/cloud"
 	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/target/lambda"
 	"github.com/cutover-deploy/cutover/target/throttle"
@@ -28,24 +25,14 @@ type place struct {
 
 // connect makes clients for AWS, or for an emulator.
 func connect(ctx context.Context, opt options) (place, error) {
-	var options []func(*config.LoadOptions) error
-	if opt.region != "" {
-		options = append(options, config.WithRegion(opt.region))
-	}
-	if opt.endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(opt.endpoint), config.WithDefaultRegion("us-east-1"),
-			config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("emulator", "emulator", "")))
-	}
-	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	cfg, err := cloud.Config(ctx, opt.region, opt.endpoint)
 	if err != nil {
 		return place{}, err
 	}
 	p := placeOf(cfg)
 	if opt.endpoint != "" {
 		p.alias = emulated{p.alias}
-		p.alarms = awscloudwatch.NewFromConfig(cfg, func(o *awscloudwatch.Options) {
-			o.Protocol = awsjson.New10(schemas.GraniteServiceVersion20100801) // the one that emulators speak
-		})
+		p.alarms = cloud.EmulatedAlarms(cfg)
 	}
 	return p, nil
 }

@@ -13,6 +13,8 @@ import (
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/examples/console"
+	"github.com/cutover-deploy/cutover/examples/console/cloud"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
 	fakecloudwatch "github.com/cutover-deploy/cutover/internal/awsfake/cloudwatch"
 	fakelambda "github.com/cutover-deploy/cutover/internal/awsfake/lambda"
@@ -111,7 +113,7 @@ func (s *stage) keep(lifecycle.Record) {
 }
 
 // demonstrate plays the acts, from where an earlier process was cut off.
-func demonstrate(ctx context.Context, opt options, s *show) (bool, error) {
+func demonstrate(ctx context.Context, opt options, log *console.Log) (bool, error) {
 	st, err := newStage(opt.root)
 	if err != nil {
 		return false, err
@@ -128,31 +130,31 @@ func demonstrate(ctx context.Context, opt options, s *show) (bool, error) {
 		}
 		if opt.plan {
 			opt.revision = dir
-			return deploy(ctx, opt, st.at, s)
+			return deploy(ctx, opt, st.at, log)
 		}
-		if err := a.play(ctx, opt, dir, st, s); err != nil {
+		if err := a.play(ctx, opt, dir, st, log); err != nil {
 			return false, err
 		}
 	}
-	s.calls(st.at.limits.Counts())
+	log.Say("%s", cloud.Calls(st.at.limits))
 	if got := st.lambda.Routing("checkout", "live"); len(got) != 1 || got["2"] != 1 {
 		return false, fmt.Errorf("the demonstration did not go as told: the alias sends %v", got)
 	}
-	s.say("All went as told: every call goes to version 2. The journal is in %s.", opt.root)
+	log.Say("All went as told: every call goes to version 2. The journal is in %s.", opt.root)
 	return true, nil
 }
 
 // play makes sure of one act: it is finished, or told how it ended, or run.
-func (a act) play(ctx context.Context, opt options, dir string, st *stage, s *show) error {
-	s.say("\n%s", a.says)
-	d, _, err := deployment(opt, dir, st.at, s)
+func (a act) play(ctx context.Context, opt options, dir string, st *stage, log *console.Log) error {
+	log.Say("\n%s", a.says)
+	d, _, err := deployment(opt, dir, st.at, log)
 	if err != nil {
 		return err
 	}
 	d.ID, d.Watch.Every = a.id, 500*time.Millisecond
 	d.Observe = func(r lifecycle.Record) {
 		st.keep(r)
-		s.record(r)
+		log.Record(r)
 	}
 	res, err := a.begin(ctx, opt, d)
 	switch {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +14,8 @@ import (
 	"strings"
 
 	"github.com/cutover-deploy/cutover"
-	"github.com/cutover-deploy/cutover/appspec"
+	"github.com/cutover-deploy/cutover/examples/console"
+	"github.com/cutover-deploy/cutover/examples/console/cloud"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/revision"
@@ -21,6 +23,7 @@ import (
 	"github.com/cutover-deploy/cutover/rollback/cloudwatch"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/function"
+	"github.com/cutover-deploy/cutover/target/iam"
 	"github.com/cutover-deploy/cutover/target/lambda"
 )
 
@@ -28,13 +31,13 @@ import (
 const group = "function"
 
 // deploy deploys the AppSpec of a directory.
-func deploy(ctx context.Context, opt options, to place, s *show) (bool, error) {
-	d, alias, err := deployment(opt, opt.revision, to, s)
+func deploy(ctx context.Context, opt options, to place, log *console.Log) (bool, error) {
+	d, alias, err := deployment(opt, opt.revision, to, log)
 	if err != nil {
 		return false, err
 	}
 	if opt.plan {
-		return true, plan(ctx, opt, d, alias, to, s)
+		return true, plan(ctx, opt, d, alias, to, log)
 	}
 	stop, err := listen(opt, alias.Hooks)
 	if err != nil {
@@ -45,17 +48,18 @@ func deploy(ctx context.Context, opt options, to place, s *show) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	s.calls(to.limits.Counts())
+	log.Say("%s", cloud.Calls(to.limits))
 	return res.Status == strategy.DeploymentSucceeded, nil
 }
 
 // deployment is what all deployments of the program have in common.
-func deployment(opt options, dir string, to place, s *show) (*cutover.Deployment, *lambda.Alias, error) {
-	spec, err := readSpec(dir)
+func deployment(opt options, dir string, to place, log *console.Log) (*cutover.Deployment, *lambda.Alias, error) {
+	spec, err := cloud.AppSpec(dir, lifecycle.Lambda)
 	if err != nil {
 		return nil, nil, err
 	}
-	hooks := &function.Hooks{Caller: &lambda.Functions{Client: to.invoke}, Ledger: &function.Files{Dir: filepath.Join(opt.root, "hooks")}, Note: s.note}
+	hooks := &function.Hooks{Caller: &lambda.Functions{Client: to.invoke}, Ledger: &function.Files{Dir: filepath.Join(opt.root, "hooks")},
+		Note: func(n lifecycle.Note) { log.Say("note: %s", console.Clean(n.Text)) }}
 	if opt.callbacks != "" {
 		if hooks.Secret, err = secret(filepath.Join(opt.root, "secret")); err != nil {
 			return nil, nil, err
@@ -69,23 +73,10 @@ func deployment(opt options, dir string, to place, s *show) (*cutover.Deployment
 		Rollback:         rollback.Policy{OnFailure: true, OnAlarm: true},
 		Watch:            rollback.Watch{Alarms: alarms.List()},
 		Journal:          &journal.File{Dir: filepath.Join(opt.root, "journal")},
-		Observe:          s.record,
+		Observe:          log.Record,
 		RerunInterrupted: opt.rerun,
 		AllowQuarantined: true, // whoever names a revision on a command line has said the word
 	}, alias, nil
-}
-
-func readSpec(dir string) (*appspec.Spec, error) {
-	name, _, err := appspec.Find(os.DirFS(dir), "")
-	if err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil, err
-	}
-	spec, _, err := appspec.Parse(name, data, appspec.Options{Platform: lifecycle.Lambda})
-	return spec, err
 }
 
 // secret is the same in every process of a root.
@@ -170,21 +161,21 @@ func lastOf(ctx context.Context, d *cutover.Deployment) (last strategy.Plan, err
 }
 
 // plan prints what would be done, and what must be allowed for it.
-func plan(ctx context.Context, opt options, d *cutover.Deployment, alias *lambda.Alias, to place, s *show) error {
+func plan(ctx context.Context, opt options, d *cutover.Deployment, alias *lambda.Alias, to place, log *console.Log) error {
 	p, err := d.Plan(ctx)
 	if err != nil {
 		return err
 	}
 	scope := lambda.Scope{Region: to.region, Account: opt.account}
-	var more []lambda.Statement
+	var more []iam.Statement
 	if len(opt.alarms) > 0 {
-		more = append(more, lambda.Allow("Alarms", alarmARNs(scope, opt.alarms), cloudwatch.Action))
+		more = append(more, iam.Allow("Alarms", alarmARNs(scope, opt.alarms), cloudwatch.Action))
 	}
 	policy, err := alias.Policy(scope, more...)
 	if err != nil {
 		return err
 	}
-	return s.plan(p, policy)
+	return log.Result(map[string]any{"plan": p, "policy": json.RawMessage(policy)}, fmt.Sprintf("%s\nIAM policy\n%s", p, policy))
 }
 
 func alarmARNs(s lambda.Scope, names []string) []string {

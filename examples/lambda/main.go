@@ -32,73 +32,48 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
 // Exit statuses.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
+const exitOK, exitFailed, exitUsage = console.ExitOK, console.ExitFailed, console.ExitUsage
 
-func main() { os.Exit(run(untilSignal(), os.Args[1:], os.Stdout, os.Stderr)) }
-
-// untilSignal is done at the first signal that asks the program to end: the deployment
-// is abandoned then, and can be resumed. A second signal ends the program at once.
-func untilSignal() context.Context {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx
-}
+func main() { os.Exit(run(console.UntilSignal(), os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opt, err := parseFlags(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		fmt.Fprintf(stderr, "lambda: %v\nRun it with -help for the flags.\n", err)
-		return exitUsage
+	if err != nil {
+		return console.Usage("lambda", err, stderr)
 	}
-	ok, err := perform(ctx, opt, stdout, stderr)
+	ok, err := perform(ctx, opt, newLog(opt, stdout, stderr))
 	if err != nil {
 		fmt.Fprintln(stderr, "lambda:", lifecycle.Escape(err.Error()))
 		if errors.Is(err, cutover.ErrUnfinished) || ctx.Err() != nil && !opt.plan {
 			fmt.Fprintf(stderr, "Go on with -resume -root %s\n", opt.root)
 		}
 	}
-	if err != nil || !ok {
-		return exitFailed
-	}
-	return exitOK
+	return console.Status(ok, err)
 }
 
 // perform does what the flags say, and reports whether it went well.
-func perform(ctx context.Context, opt options, stdout, stderr io.Writer) (ok bool, err error) {
-	if opt.root == "" {
-		if opt.root, err = os.MkdirTemp("", "cutover-lambda-"); err != nil {
-			return false, err
-		}
-		if opt.plan {
-			defer os.RemoveAll(opt.root)
-		}
+func perform(ctx context.Context, opt options, log *console.Log) (bool, error) {
+	done, err := console.MakeRoot(&opt.root, "lambda", opt.plan)
+	if err != nil {
+		return false, err
 	}
-	s := newShow(opt, stdout, stderr)
+	defer done()
 	if opt.revision == "" {
-		return demonstrate(ctx, opt, s)
+		return demonstrate(ctx, opt, log)
 	}
 	there, err := connect(ctx, opt)
 	if err != nil {
 		return false, err
 	}
-	return deploy(ctx, opt, there, s)
+	return deploy(ctx, opt, there, log)
 }

@@ -5,10 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
-	"strings"
-	"time"
 
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/strategy"
 )
 
@@ -28,39 +26,24 @@ type options struct {
 	json      bool
 }
 
-// list is a flag that may be given several times.
-type list []string
-
-func (l *list) String() string     { return strings.Join(*l, ", ") }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
-
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	var shift string
 	fs := flag.NewFlagSet("lambda", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.revision, "revision", "", "deploy the AppSpec of the directory `DIR` (default: the demonstration)")
 	fs.StringVar(&o.root, "root", "", "keep the journal and what hooks have answered in `DIR` (default: a new temporary directory)")
 	fs.StringVar(&o.endpoint, "endpoint", "", "deploy to an emulator at `URL` (default: AWS)")
 	fs.StringVar(&o.region, "region", "", "the `REGION` (default: as the SDK finds it)")
 	fs.StringVar(&o.account, "account", "", "the account's `ID`, for the policy that -plan prints (default: any)")
 	fs.StringVar(&o.callbacks, "callbacks", "", "let hooks call back at the address `HOST:PORT`, where this program listens")
-	fs.Var((*list)(&o.alarms), "alarm", "stop when the CloudWatch alarm `NAME` fires; may be repeated")
+	fs.Var((*console.List)(&o.alarms), "alarm", "stop when the CloudWatch alarm `NAME` fires; may be repeated")
 	fs.StringVar(&shift, "shift", "", "move calls by `NAME`: all, canary:10%/5m, linear:10%/1m or a CodeDeployDefault name (default: all)")
 	fs.BoolVar(&o.plan, "plan", false, "print the plan and the IAM policy that it needs, and touch nothing")
 	fs.BoolVar(&o.resume, "resume", false, "finish the unfinished deployment of the root; with none, deploy unless this AppSpec was deployed last")
 	fs.BoolVar(&o.rerun, "rerun-interrupted", false, "call hooks again whose answer a crash has lost (default: they have failed)")
 	fs.BoolVar(&o.json, "json", false, "print the journal's records as JSON lines; everything else goes to standard error")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(stderr)
-			fmt.Fprintln(stderr, "Deploys a Lambda function by its alias.\n\nFlags:")
-			fs.PrintDefaults()
-		}
+	if err := console.ParseAll(fs, "Deploys a Lambda function by its alias.", args, stderr); err != nil {
 		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q: everything is said by flags", fs.Arg(0))
 	}
 	return o, o.check(shift)
 }
@@ -74,43 +57,24 @@ func (o *options) check(shift string) (err error) {
 	case o.revision == "" && (o.endpoint != "" || o.callbacks != "" || len(o.alarms) > 0 || shift != ""):
 		return errors.New("the demonstration needs no endpoint, callbacks, alarms or shift: say -revision as well, or leave them out")
 	}
-	for _, dir := range []*string{&o.root, &o.revision} {
-		if *dir == "" {
-			continue
-		}
-		if *dir, err = filepath.Abs(*dir); err != nil {
-			return err
-		}
+	if err = console.Absolute(&o.root, &o.revision); err != nil {
+		return err
 	}
 	o.strategy, err = parseShift(shift)
 	return err
 }
 
-// parseShift reads all, canary:10%/5m, linear:10%/1m, or a name of CodeDeploy's.
+// parseShift reads a shift, or the name of one of CodeDeploy's.
 func parseShift(text string) (strategy.Strategy, error) {
-	if text == "" || text == "all" {
-		return strategy.Lambda{}, nil
+	if s, ours, err := console.ParseShift(text); ours {
+		return strategy.Lambda{Shift: s}, err
 	}
-	kind, rest, _ := strings.Cut(text, ":")
-	if kind != "canary" && kind != "linear" {
-		st, err := strategy.Parse(text)
-		if _, ok := st.(strategy.Lambda); err == nil && !ok {
-			err = fmt.Errorf("%q is not for Lambda", text)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("-shift: %w", err)
-		}
-		return st, nil
+	st, err := strategy.Parse(text)
+	if _, ok := st.(strategy.Lambda); err == nil && !ok {
+		err = fmt.Errorf("%q is not for Lambda", text)
 	}
-	s := strategy.Shift{Linear: kind == "linear"}
-	percent, wait, _ := strings.Cut(rest, "%/")
-	if _, err := fmt.Sscanf(percent, "%d", &s.Percent); err != nil {
-		return nil, fmt.Errorf("-shift %s: want a percentage and a wait, such as %s:10%%/5m", text, kind)
-	}
-	every, err := time.ParseDuration(wait)
 	if err != nil {
-		return nil, fmt.Errorf("-shift %s: want a percentage and a wait, such as %s:10%%/5m", text, kind)
+		return nil, fmt.Errorf("-shift: %w", err)
 	}
-	s.Every = every
-	return strategy.Lambda{Shift: s}, nil
+	return st, nil
 }

@@ -30,12 +30,9 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/examples/console"
@@ -43,33 +40,18 @@ import (
 )
 
 // Exit statuses.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
+const exitOK, exitFailed, exitUsage = console.ExitOK, console.ExitFailed, console.ExitUsage
 
 func main() { os.Exit(run(untilSignal(), os.Args[1:], os.Stdout, os.Stderr, nil)) }
 
-// untilSignal is done at the first signal that asks the program to end. The
-// deployment is abandoned then, and can be resumed. A second signal ends the
-// program at once.
-func untilSignal() context.Context {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx
-}
+func untilSignal() context.Context { return console.UntilSignal() }
 
 // run is the program. Wrap, if not nil, is put around the journal; tests use it to
 // crash at a record of their choice.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, wrap func(journal.Journal) journal.Journal) int {
 	opt, err := parseFlags(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		fmt.Fprintf(stderr, "onprem: %v\nRun it with -help for the flags.\n", err)
-		return exitUsage
+	if err != nil {
+		return console.Usage("onprem", err, stderr)
 	}
 	w, err := newWorld(opt, stdout, stderr, wrap)
 	if err != nil {
@@ -81,12 +63,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, wrap func
 	if err != nil {
 		fmt.Fprintln(stderr, "onprem:", console.Clean(err.Error()))
 		advise(ctx, stderr, w, err)
-		return exitFailed
 	}
-	if !ok {
-		return exitFailed
-	}
-	return exitOK
+	return console.Status(ok, err)
 }
 
 // advise says how to go on after an error that leaves something unfinished.

@@ -7,8 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/strategy"
 )
@@ -26,19 +26,12 @@ type options struct {
 	json     bool
 }
 
-// list is a flag that may be given several times.
-type list []string
-
-func (l *list) String() string     { return strings.Join(*l, ", ") }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
-
 // parseFlags reads the flags. Errors are about usage; the flag package has then
 // written nothing.
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	var path, name string
 	fs := flag.NewFlagSet("onprem", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	fs.StringVar(&path, "revision", "", "deploy the directory or archive at `PATH` (default: the demonstration)")
 	fs.IntVar(&o.hosts, "hosts", 0, "deploy to `N` hosts (default: as many as the root has, else 4)")
 	fs.StringVar(&o.root, "root", "", "keep hosts, their state and the journal in `DIR` (default: a new temporary directory)")
@@ -47,17 +40,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.resume, "resume", false, "finish the unfinished deployment of the root; with none, deploy unless that revision was deployed last")
 	fs.BoolVar(&o.rerun, "rerun-interrupted", false, "run hook scripts again that a crash cut off (default: their host fails)")
 	fs.BoolVar(&o.json, "json", false, "print the journal's records as JSON lines; everything else goes to standard error")
-	fs.Var((*list)(&o.allow), "allow", "let destinations lie in `DIR` as written; may be repeated")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(stderr)
-			fmt.Fprintln(stderr, "Deploys revisions to hosts of this machine, each a directory.\n\nFlags:")
-			fs.PrintDefaults()
-		}
+	fs.Var((*console.List)(&o.allow), "allow", "let destinations lie in `DIR` as written; may be repeated")
+	if err := console.ParseAll(fs, "Deploys revisions to hosts of this machine, each a directory.", args, stderr); err != nil {
 		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q: everything is said by flags", fs.Arg(0))
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -182,13 +181,5 @@ func (w *world) printPlan(ctx context.Context) error {
 		}
 		src, by = revision.Dir(samplePath(tmp, 1)), strategy.AllAtOnce()
 	}
-	plan, err := w.deployment(src, by).Plan(ctx)
-	if err != nil {
-		return err
-	}
-	if w.opt.json {
-		return json.NewEncoder(w.stdout).Encode(plan)
-	}
-	_, err = fmt.Fprintln(w.stdout, plan)
-	return err
+	return console.PrintPlan(ctx, w.deployment(src, by), w.opt.json, w.stdout)
 }

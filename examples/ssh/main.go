@@ -18,16 +18,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/examples/console"
@@ -40,25 +37,14 @@ import (
 )
 
 // Exit statuses.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
+const exitOK, exitFailed, exitUsage = console.ExitOK, console.ExitFailed, console.ExitUsage
 
 func main() {
 	agent.Main() // on the hosts, this is all
 	os.Exit(run(untilSignal(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// untilSignal is done at the first signal that asks the program to end. The
-// deployment is abandoned then, and can be resumed. A second signal ends the
-// program at once.
-func untilSignal() context.Context {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx
-}
+func untilSignal() context.Context { return console.UntilSignal() }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args, stderr)
@@ -76,10 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stderr, "Go on with -resume, and -rerun-interrupted if a hook script that was cut off may run again.")
 		}
 	}
-	if err != nil || !ok {
-		return exitFailed
-	}
-	return exitOK
+	return console.Status(ok, err)
 }
 
 // deploy does what the flags say, and reports whether it went well.
@@ -111,21 +94,9 @@ func deploy(ctx context.Context, o *options, stdout, stderr io.Writer) (bool, er
 	}
 	defer p.Track.Display.Close()
 	if o.plan {
-		return true, printPlan(ctx, p.Deployment(o.revision), o.json, stdout)
+		return true, console.PrintPlan(ctx, p.Deployment(o.revision), o.json, stdout)
 	}
 	return p.Deploy(ctx, o.revision, o.resume)
-}
-
-func printPlan(ctx context.Context, d *cutover.Deployment, asJSON bool, stdout io.Writer) error {
-	plan, err := d.Plan(ctx)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return json.NewEncoder(stdout).Encode(plan)
-	}
-	_, err = fmt.Fprintln(stdout, plan)
-	return err
 }
 
 // hostsFor makes the hosts of the command line or of the inventory.

@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 
+	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/inventory"
@@ -38,19 +38,12 @@ type options struct {
 	json      bool
 }
 
-// list is a flag that may be given several times.
-type list []string
-
-func (l *list) String() string     { return strings.Join(*l, ", ") }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
-
 // parseFlags reads the flags. Errors are about usage; the flag package has then
 // written nothing.
 func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
 	var path, by string
 	fs := flag.NewFlagSet("ssh", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	fs.StringVar(&path, "revision", "", "deploy the directory or archive at `PATH`")
 	fs.StringVar(&o.inventory, "inventory", "", "deploy to the hosts that `FILE` lists")
 	fs.StringVar(&o.group, "group", "", "only those of the inventory's group `NAME`")
@@ -59,25 +52,20 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.name, "name", "ssh", "the deployment group is called `NAME`; what is unfinished is looked for by it")
 	fs.StringVar(&o.journal, "journal", "", "keep the journals in `DIR` (default: cutover/ssh in the user's directory for caches)")
 	fs.StringVar(&o.access.User, "user", "", "log in as `NAME` where a host does not say (default: that of the configuration, else your own)")
-	fs.Var((*list)(&o.access.Keys), "key", "log in with the private key in `FILE`; may be repeated (default: those of the configuration, and of the SSH agent)")
-	fs.Var((*list)(&o.access.KnownHosts), "known-hosts", "hosts have the keys in `FILE`; may be repeated (default: those of the configuration, else ~/.ssh/known_hosts)")
+	fs.Var((*console.List)(&o.access.Keys), "key", "log in with the private key in `FILE`; may be repeated (default: those of the configuration, and of the SSH agent)")
+	fs.Var((*console.List)(&o.access.KnownHosts), "known-hosts", "hosts have the keys in `FILE`; may be repeated (default: those of the configuration, else ~/.ssh/known_hosts)")
 	fs.StringVar(&o.access.Config, "config", "", "look hosts up in `FILE` (default: ~/.ssh/config if it is there)")
-	fs.Var((*list)(&o.access.Jump), "jump", "go through `HOST`; may be repeated")
+	fs.Var((*console.List)(&o.access.Jump), "jump", "go through `HOST`; may be repeated")
 	fs.StringVar(&o.access.Executables, "executables", "", "send hosts of other platforms the programs in `DIR`, called OS-ARCH")
 	fs.BoolVar(&o.sudo, "sudo", false, "be root on the hosts, by way of sudo")
 	fs.StringVar(&o.state, "state", "", "hosts remember things in `DIR`, where {host} stands for the name of the host (default: /var/lib/cutover for root, else ~/.local/state/cutover)")
 	fs.StringVar(&o.root, "root", "", "destinations are below `DIR` on the hosts, where {host} stands for the name (default: as written)")
-	fs.Var((*list)(&o.env), "env", "hook scripts start from `NAME=VALUE` instead of the usual few; may be repeated")
+	fs.Var((*console.List)(&o.env), "env", "hook scripts start from `NAME=VALUE` instead of the usual few; may be repeated")
 	fs.BoolVar(&o.plan, "plan", false, "print the plan and connect to nothing")
 	fs.BoolVar(&o.resume, "resume", false, "finish the unfinished deployment; with none, deploy unless that revision was deployed last")
 	fs.BoolVar(&o.rerun, "rerun-interrupted", false, "run hook scripts again that were cut off on a host (default: their host fails)")
 	fs.BoolVar(&o.json, "json", false, "print the journal's records as JSON lines; everything else goes to standard error")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(stderr)
-			fmt.Fprintln(stderr, "Deploys a revision to hosts over SSH: ssh [flags] -revision PATH [HOST ...]\n\nFlags:")
-			fs.PrintDefaults()
-		}
+	if err := console.Parse(fs, "Deploys a revision to hosts over SSH: ssh [flags] -revision PATH [HOST ...]", args, stderr); err != nil {
 		return o, err
 	}
 	return o, o.check(path, by, fs.Args())

@@ -1,23 +1,11 @@
 package ec2
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/cutover-deploy/cutover/target/iam"
 )
-
-// Statement is one of an IAM policy: actions that are allowed on resources.
-type Statement struct {
-	Sid      string
-	Effect   string
-	Action   []string
-	Resource []string
-}
-
-// Allow makes a statement.
-func Allow(sid string, resources []string, actions ...string) Statement {
-	return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources}
-}
 
 // Scope is where resources are. Empty fields mean any.
 type Scope struct {
@@ -39,29 +27,27 @@ func (s Scope) arn(service, resource string) string {
 	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, any(s.Region), any(s.Account), resource)
 }
 
-var everything = []string{"*"}
-
 // Policy is the IAM policy that a controller needs for deployments to the fleet, and no
 // more: what is called, on what it is called. Calls that only describe cannot be
 // limited to a resource.
-func (f *Fleet) Policy(s Scope, more ...Statement) (string, error) {
-	all := []Statement{Allow("FindInstances", everything, "ec2:DescribeInstances")}
+func (f *Fleet) Policy(s Scope, more ...iam.Statement) (string, error) {
+	all := []iam.Statement{iam.AllowOnAny("FindInstances", "ec2:DescribeInstances")}
 	all = append(all, f.groupStatements(s)...)
 	all = append(all, f.Balancers.statements(s)...)
 	if ssm, ok := f.Reach.(*SSM); ok {
 		all = append(all, ssm.statements(s)...)
 	}
-	return written(append(all, more...))
+	return iam.PolicyOf(append(all, more...)...).String(), nil
 }
 
 // Statements are what a process that runs the listener needs besides the policy of its
 // fleet.
-func (l *Listener) Statements(s Scope) []Statement {
+func (l *Listener) Statements(s Scope) []iam.Statement {
 	var arns []string
 	for _, name := range l.Groups {
 		arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name), s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name+"-*"))
 	}
-	return []Statement{Allow("AnswerLaunches", arns, "autoscaling:PutLifecycleHook", "autoscaling:RecordLifecycleActionHeartbeat", "autoscaling:CompleteLifecycleAction")}
+	return []iam.Statement{iam.Allow("AnswerLaunches", arns, "autoscaling:PutLifecycleHook", "autoscaling:RecordLifecycleActionHeartbeat", "autoscaling:CompleteLifecycleAction")}
 }
 
 // groupARNs are the fleet's groups and their copies.
@@ -75,50 +61,50 @@ func (f *Fleet) groupARNs(s Scope) (arns []string) {
 	return arns
 }
 
-func (f *Fleet) groupStatements(s Scope) []Statement {
+func (f *Fleet) groupStatements(s Scope) []iam.Statement {
 	if len(f.Groups) == 0 {
 		if f.Green == nil {
 			return nil
 		}
-		return []Statement{Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances")}
+		return []iam.Statement{iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances")}
 	}
-	read := Allow("FindGroups", everything, "autoscaling:DescribeAutoScalingGroups")
-	all := []Statement{Allow("HoldGroups", f.groupARNs(s), "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags")}
+	read := iam.AllowOnAny("FindGroups", "autoscaling:DescribeAutoScalingGroups")
+	all := []iam.Statement{iam.Allow("HoldGroups", f.groupARNs(s), "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags")}
 	if f.Green != nil {
 		for _, what := range []string{"LifecycleHooks", "NotificationConfigurations", "Policies", "ScalingActivities", "ScheduledActions"} {
 			read.Action = append(read.Action, "autoscaling:Describe"+what)
 		}
 		all = append(all, f.copyStatements(s)...)
 	}
-	return append([]Statement{read}, all...)
+	return append([]iam.Statement{read}, all...)
 }
 
 // copyStatements allow to copy a group and to end one. Auto Scaling launches instances
 // of a launch template in the name of whoever made the group.
-func (f *Fleet) copyStatements(s Scope) []Statement {
+func (f *Fleet) copyStatements(s Scope) []iam.Statement {
 	verbs := []string{"CreateAutoScalingGroup", "UpdateAutoScalingGroup", "DeleteAutoScalingGroup", "TerminateInstanceInAutoScalingGroup",
 		"PutScalingPolicy", "PutScheduledUpdateGroupAction", "PutNotificationConfiguration", "EnableMetricsCollection", "PutLifecycleHook", "PutWarmPool",
 		"AttachLoadBalancerTargetGroups", "DetachLoadBalancerTargetGroups", "AttachLoadBalancers", "DetachLoadBalancers"}
 	for i := range verbs {
 		verbs[i] = "autoscaling:" + verbs[i]
 	}
-	all := []Statement{
-		Allow("CopyGroups", f.groupARNs(s), verbs...),
-		Allow("LaunchByTemplate", everything, "ec2:RunInstances", "ec2:CreateTags"),
-		Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances"),
+	all := []iam.Statement{
+		iam.Allow("CopyGroups", f.groupARNs(s), verbs...),
+		iam.AllowOnAny("LaunchByTemplate", "ec2:RunInstances", "ec2:CreateTags"),
+		iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances"),
 	}
 	if len(s.Roles) > 0 {
-		all = append(all, Allow("PassInstanceRoles", s.Roles, "iam:PassRole"))
+		all = append(all, iam.Allow("PassInstanceRoles", s.Roles, "iam:PassRole"))
 	}
 	return all
 }
 
-func (b *Balancers) statements(s Scope) []Statement {
+func (b *Balancers) statements(s Scope) []iam.Statement {
 	if b == nil {
 		return nil
 	}
-	var all []Statement
-	read := Allow("ReadBalancers", everything)
+	var all []iam.Statement
+	read := iam.AllowOnAny("ReadBalancers")
 	if len(b.TargetGroups) > 0 {
 		read.Action = append(read.Action, "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetHealth")
 		var arns []string
@@ -128,7 +114,7 @@ func (b *Balancers) statements(s Scope) []Statement {
 			}
 			arns = append(arns, g)
 		}
-		all = append(all, Allow("ShiftTargets", arns, "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"))
+		all = append(all, iam.Allow("ShiftTargets", arns, "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"))
 	}
 	if len(b.Classic) > 0 {
 		read.Action = append(read.Action, "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:DescribeInstanceHealth")
@@ -136,22 +122,22 @@ func (b *Balancers) statements(s Scope) []Statement {
 		for _, name := range b.Classic {
 			arns = append(arns, s.arn("elasticloadbalancing", "loadbalancer/"+name))
 		}
-		all = append(all, Allow("ShiftInstances", arns, "elasticloadbalancing:RegisterInstancesWithLoadBalancer", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer"))
+		all = append(all, iam.Allow("ShiftInstances", arns, "elasticloadbalancing:RegisterInstancesWithLoadBalancer", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer"))
 	}
-	return append([]Statement{read}, all...)
+	return append([]iam.Statement{read}, all...)
 }
 
-func (m *SSM) statements(s Scope) []Statement {
+func (m *SSM) statements(s Scope) []iam.Statement {
 	document := Scope{Region: s.Region}.arn("ssm", "document/"+m.document())
 	if m.document() == "AWS-RunShellScript" {
 		document = strings.Replace(document, ":*:document", "::document", 1) // it is Amazon's
 	}
-	all := []Statement{
-		Allow("SendCommands", []string{document, s.arn("ec2", "instance/*"), s.arn("ssm", "managed-instance/*")}, "ssm:SendCommand"),
-		Allow("ReadCommands", everything, "ssm:ListCommandInvocations", "ssm:GetCommandInvocation"),
+	all := []iam.Statement{
+		iam.Allow("SendCommands", []string{document, s.arn("ec2", "instance/*"), s.arn("ssm", "managed-instance/*")}, "ssm:SendCommand"),
+		iam.AllowOnAny("ReadCommands", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation"),
 	}
 	if s.Bucket != "" {
-		all = append(all, Allow("PutWhatHostsFetch", []string{"arn:aws:s3:::" + s.Bucket + "/" + s.Prefix + "*"}, "s3:GetObject", "s3:PutObject"))
+		all = append(all, iam.Allow("PutWhatHostsFetch", []string{"arn:aws:s3:::" + s.Bucket + "/" + s.Prefix + "*"}, "s3:GetObject", "s3:PutObject"))
 	}
 	return all
 }
@@ -159,17 +145,8 @@ func (m *SSM) statements(s Scope) []Statement {
 // HostPolicy is the IAM policy that hosts need to be reached by [SSM]: what the SSM agent
 // does, and nothing of ours. What hosts fetch they fetch by presigned addresses.
 func HostPolicy() string {
-	text, _ := written([]Statement{Allow("SystemsManagerAgent", everything, // plain fields always marshal
+	return iam.PolicyOf(iam.AllowOnAny("SystemsManagerAgent",
 		"ssm:UpdateInstanceInformation", "ssm:ListAssociations", "ssm:ListInstanceAssociations",
 		"ec2messages:AcknowledgeMessage", "ec2messages:DeleteMessage", "ec2messages:FailMessage", "ec2messages:GetEndpoint", "ec2messages:GetMessages", "ec2messages:SendReply",
-		"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel")})
-	return text
-}
-
-func written(all []Statement) (string, error) {
-	data, err := json.MarshalIndent(struct {
-		Version   string
-		Statement []Statement
-	}{"2012-10-17", all}, "", "  ")
-	return string(data), err
+		"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel")).String()
 }

@@ -13,12 +13,13 @@ import (
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
 	"github.com/cutover-deploy/cutover/target/fake"
+	"github.com/cutover-deploy/cutover/target/iam"
 )
 
 // allowed are the actions of a policy.
 func allowed(t *testing.T, policy string) map[string]bool {
 	t.Helper()
-	var p struct{ Statement []ec2.Statement }
+	var p iam.Policy
 	require.NoError(t, json.Unmarshal([]byte(policy), &p))
 	all := map[string]bool{}
 	for _, s := range p.Statement {

@@ -13,6 +13,7 @@ import (
 	"github.com/cutover-deploy/cutover/internal/awsfake"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ecs"
+	"github.com/cutover-deploy/cutover/target/iam"
 )
 
 const balancer = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:"
@@ -31,7 +32,7 @@ func ExampleService_Policy() {
 		fmt.Println(err)
 		return
 	}
-	var read struct{ Statement []ecs.Statement }
+	var read iam.Policy
 	if err := json.Unmarshal([]byte(policy), &read); err != nil {
 		fmt.Println(err)
 		return

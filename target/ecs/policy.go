@@ -1,35 +1,14 @@
 package ecs
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/cutover-deploy/cutover/appspec"
 	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/target/iam"
 )
-
-// Statement is one of an IAM policy: actions that are allowed on resources.
-type Statement struct {
-	Sid       string
-	Effect    string
-	Action    []string
-	Resource  []string
-	Condition map[string]map[string]string `json:",omitempty"` // operator, key, value
-}
-
-// Allow makes a statement.
-func Allow(sid string, resources []string, actions ...string) Statement {
-	return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources}
-}
-
-func (s Statement) when(operator, key, value string) Statement {
-	s.Condition = map[string]map[string]string{operator: {key: value}}
-	return s
-}
-
-var everything = []string{"*"}
 
 // scope is where resources are, taken from the ARN of one of them.
 type scope struct{ partition, region, account string }
@@ -50,31 +29,31 @@ func (sc scope) arn(service, resource string) string {
 //
 // Some calls cannot be limited to a resource. Those that change something are limited to the
 // cluster by a condition.
-func (s *Service) Policy(spec *appspec.Spec, roles []string, more ...Statement) (string, error) {
+func (s *Service) Policy(spec *appspec.Spec, roles []string, more ...iam.Statement) (string, error) {
 	if err := s.valid(); err != nil {
 		return "", err
 	}
 	sc := scopeOf(s.TargetGroups[0])
 	cluster, name := sc.arn("ecs", "cluster/"+short(s.Cluster)), short(s.Cluster)+"/"+short(s.Name)
 	service := []string{sc.arn("ecs", "service/"+name)}
-	all := []Statement{
-		Allow("Service", service, "ecs:DescribeServices", "ecs:UpdateServicePrimaryTaskSet"),
-		Allow("MakeTaskSets", everything, "ecs:CreateTaskSet").when("ArnEquals", "ecs:cluster", cluster),
-		Allow("DeleteTaskSets", []string{sc.arn("ecs", "task-set/"+name+"/*")}, "ecs:DeleteTaskSet"),
-		Allow("FindTasks", everything, "ecs:ListTasks").when("ArnEquals", "ecs:cluster", cluster),
-		Allow("Tasks", []string{sc.arn("ecs", "task/"+short(s.Cluster)+"/*")}, "ecs:DescribeTasks"),
+	all := []iam.Statement{
+		iam.Allow("Service", service, "ecs:DescribeServices", "ecs:UpdateServicePrimaryTaskSet"),
+		iam.AllowOnAny("MakeTaskSets", "ecs:CreateTaskSet").When("ArnEquals", "ecs:cluster", cluster),
+		iam.Allow("DeleteTaskSets", []string{sc.arn("ecs", "task-set/"+name+"/*")}, "ecs:DeleteTaskSet"),
+		iam.AllowOnAny("FindTasks", "ecs:ListTasks").When("ArnEquals", "ecs:cluster", cluster),
+		iam.Allow("Tasks", []string{sc.arn("ecs", "task/"+short(s.Cluster)+"/*")}, "ecs:DescribeTasks"),
 		s.reading(),
 	}
 	all = append(all, s.routes()...)
 	if s.Scaling != nil {
-		all = append(all, Allow("AutoScaling", []string{sc.arn("application-autoscaling", "scalable-target/*")}, "application-autoscaling:RegisterScalableTarget"))
+		all = append(all, iam.Allow("AutoScaling", []string{sc.arn("application-autoscaling", "scalable-target/*")}, "application-autoscaling:RegisterScalableTarget"))
 	}
 	all = append(all, passing("PassTaskRoles", roles, "ecs-tasks.amazonaws.com")...)
-	return written(append(append(all, functions(sc, spec)...), more...))
+	return iam.PolicyOf(append(append(all, functions(sc, spec)...), more...)...).String(), nil
 }
 
 // reading are the calls that take no resource.
-func (s *Service) reading() Statement {
+func (s *Service) reading() iam.Statement {
 	actions := []string{"ecs:DescribeTaskDefinition", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"}
 	all := append(slices.Clone(s.Production), s.Test...)
 	if slices.ContainsFunc(all, func(arn string) bool { return !isRule(arn) }) {
@@ -86,32 +65,32 @@ func (s *Service) reading() Statement {
 	if s.Scaling != nil {
 		actions = append(actions, "application-autoscaling:DescribeScalableTargets")
 	}
-	return Allow("Read", everything, actions...)
+	return iam.AllowOnAny("Read", actions...)
 }
 
 // routes allow to change the listeners and rules that are named, and no others.
-func (s *Service) routes() (out []Statement) {
+func (s *Service) routes() (out []iam.Statement) {
 	all := append(slices.Clone(s.Production), s.Test...)
 	if listeners := slices.DeleteFunc(slices.Clone(all), isRule); len(listeners) > 0 {
-		out = append(out, Allow("ShiftByListener", listeners, "elasticloadbalancing:ModifyListener"))
+		out = append(out, iam.Allow("ShiftByListener", listeners, "elasticloadbalancing:ModifyListener"))
 	}
 	if rules := slices.DeleteFunc(slices.Clone(all), func(arn string) bool { return !isRule(arn) }); len(rules) > 0 {
-		out = append(out, Allow("ShiftByRule", rules, "elasticloadbalancing:ModifyRule"))
+		out = append(out, iam.Allow("ShiftByRule", rules, "elasticloadbalancing:ModifyRule"))
 	}
 	return out
 }
 
-func passing(sid string, roles []string, to string) []Statement {
+func passing(sid string, roles []string, to string) []iam.Statement {
 	roles = slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return r == "" })
 	slices.Sort(roles)
 	if len(roles) == 0 {
 		return nil
 	}
-	return []Statement{Allow(sid, slices.Compact(roles), "iam:PassRole").when("StringEquals", "iam:PassedToService", to)}
+	return []iam.Statement{iam.Allow(sid, slices.Compact(roles), "iam:PassRole").When("StringEquals", "iam:PassedToService", to)}
 }
 
 // functions allow to invoke what the AppSpec names.
-func functions(sc scope, spec *appspec.Spec) []Statement {
+func functions(sc scope, spec *appspec.Spec) []iam.Statement {
 	if spec == nil || len(spec.Functions) == 0 {
 		return nil
 	}
@@ -127,20 +106,12 @@ func functions(sc scope, spec *appspec.Spec) []Statement {
 		}
 	}
 	slices.Sort(arns)
-	return []Statement{Allow("Hooks", slices.Compact(arns), "lambda:InvokeFunction")}
-}
-
-func written(all []Statement) (string, error) {
-	data, err := json.MarshalIndent(struct {
-		Version   string
-		Statement []Statement
-	}{"2012-10-17", all}, "", "  ")
-	return string(data), err
+	return []iam.Statement{iam.Allow("Hooks", slices.Compact(arns), "lambda:InvokeFunction")}
 }
 
 // Policy is the IAM policy that deployments to the service need. Roles are those of the task
 // definition. Functions are invoked by ECS, with Group.Role, which must be passed to it.
-func (n *Native) Policy(roles []string, more ...Statement) (string, error) {
+func (n *Native) Policy(roles []string, more ...iam.Statement) (string, error) {
 	if err := n.valid(); err != nil {
 		return "", err
 	}
@@ -149,13 +120,13 @@ func (n *Native) Policy(roles []string, more ...Statement) (string, error) {
 		return "", fail(lifecycle.TargetFailed, "ecs.Native: the policy needs to know the account and the region: give the ARN of a target group, or of the cluster")
 	}
 	sc, name := scopeOf(arn), short(n.Cluster)+"/"+short(n.Name)
-	all := []Statement{
-		Allow("Service", []string{sc.arn("ecs", "service/"+name)}, "ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"),
-		Allow("Deployments", []string{sc.arn("ecs", "service-deployment/"+name+"/*")}, "ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"),
-		Allow("Revisions", []string{sc.arn("ecs", "service-revision/"+name+"/*")}, "ecs:DescribeServiceRevisions"),
-		Allow("Read", everything, "ecs:DescribeTaskDefinition"),
+	all := []iam.Statement{
+		iam.Allow("Service", []string{sc.arn("ecs", "service/"+name)}, "ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"),
+		iam.Allow("Deployments", []string{sc.arn("ecs", "service-deployment/"+name+"/*")}, "ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"),
+		iam.Allow("Revisions", []string{sc.arn("ecs", "service-revision/"+name+"/*")}, "ecs:DescribeServiceRevisions"),
+		iam.AllowOnAny("Read", "ecs:DescribeTaskDefinition"),
 	}
 	all = append(all, passing("PassTaskRoles", roles, "ecs-tasks.amazonaws.com")...)
 	all = append(all, passing("PassRole", []string{n.Group.Role}, "ecs.amazonaws.com")...)
-	return written(append(all, more...))
+	return iam.PolicyOf(append(all, more...)...).String(), nil
 }

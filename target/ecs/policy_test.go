@@ -15,6 +15,7 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ecs"
+	"github.com/cutover-deploy/cutover/target/iam"
 )
 
 var prefixes = map[string]string{"ECS": "ecs", "Elastic Load Balancing v2": "elasticloadbalancing", "Application Auto Scaling": "application-autoscaling"}
@@ -29,9 +30,9 @@ func called(calls []awsfake.Call) []string {
 	return slices.Compact(out)
 }
 
-func allowed(t *testing.T, policy string) (actions []string, statements []ecs.Statement) {
+func allowed(t *testing.T, policy string) (actions []string, statements []iam.Statement) {
 	t.Helper()
-	var p struct{ Statement []ecs.Statement }
+	var p iam.Policy
 	require.NoError(t, json.Unmarshal([]byte(policy), &p))
 	for _, s := range p.Statement {
 		for _, a := range s.Action {
@@ -93,7 +94,7 @@ func TestPolicyNamesItsResources(t *testing.T) {
 	actions, statements := allowed(t, policy)
 	require.NotContains(t, actions, "elasticloadbalancing:ModifyListener")
 	require.NotContains(t, actions, "application-autoscaling:RegisterScalableTarget")
-	byID := map[string]ecs.Statement{}
+	byID := map[string]iam.Statement{}
 	for _, st := range statements {
 		byID[st.Sid] = st
 	}

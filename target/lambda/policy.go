@@ -1,48 +1,30 @@
 package lambda
 
 import (
-	"encoding/json"
-
 	"github.com/cutover-deploy/cutover/target/function"
+	"github.com/cutover-deploy/cutover/target/iam"
 )
-
-// Statement is one of an IAM policy: actions that are allowed on resources.
-type Statement struct {
-	Sid      string
-	Effect   string
-	Action   []string
-	Resource []string
-}
-
-// Allow makes a statement.
-func Allow(sid string, resources []string, actions ...string) Statement {
-	return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: resources}
-}
 
 // Policy is the IAM policy that a deployment needs, and no more: what it calls, on the
 // function, versions and alias that it calls it on. More adds statements, such as those
 // for alarms. Hooks that are Go code or web addresses need nothing.
-func (a *Alias) Policy(s Scope, more ...Statement) (string, error) {
+func (a *Alias) Policy(s Scope, more ...iam.Statement) (string, error) {
 	if err := a.valid(); err != nil {
 		return "", err
 	}
 	old, next, alias := a.arn(s, a.original()), a.arn(s, a.replacement()), a.arn(s, a.Spec.Function.Alias)
-	all := []Statement{
-		Allow("Shift", []string{a.arn(s, ""), alias}, "lambda:GetAlias", "lambda:UpdateAlias"),
-		Allow("Versions", []string{old, next}, "lambda:GetFunctionConfiguration"),
-		Allow("Warmth", []string{alias, next}, "lambda:GetProvisionedConcurrencyConfig"),
+	all := []iam.Statement{
+		iam.Allow("Shift", []string{a.arn(s, ""), alias}, "lambda:GetAlias", "lambda:UpdateAlias"),
+		iam.Allow("Versions", []string{old, next}, "lambda:GetFunctionConfiguration"),
+		iam.Allow("Warmth", []string{alias, next}, "lambda:GetProvisionedConcurrencyConfig"),
 	}
 	if a.Provisioned > 0 {
-		all = append(all, Allow("Warm", []string{next}, "lambda:PutProvisionedConcurrencyConfig", "lambda:DeleteProvisionedConcurrencyConfig"))
+		all = append(all, iam.Allow("Warm", []string{next}, "lambda:PutProvisionedConcurrencyConfig", "lambda:DeleteProvisionedConcurrencyConfig"))
 	}
 	if hooks := a.invoked(s); len(hooks) > 0 {
-		all = append(all, Allow("Hooks", hooks, "lambda:InvokeFunction"))
+		all = append(all, iam.Allow("Hooks", hooks, "lambda:InvokeFunction"))
 	}
-	data, err := json.MarshalIndent(struct {
-		Version   string
-		Statement []Statement
-	}{"2012-10-17", append(all, more...)}, "", "  ")
-	return string(data), err
+	return iam.PolicyOf(append(all, more...)...).String(), nil
 }
 
 // invoked lists the functions of AWS Lambda that are called as hooks.
@@ -61,6 +43,6 @@ func (a *Alias) invoked(s Scope) []string {
 }
 
 // PublishStatement is what [Publish] needs.
-func PublishStatement(s Scope, name string) Statement {
-	return Allow("Publish", []string{s.arn(name, "")}, "lambda:GetFunctionConfiguration", "lambda:UpdateFunctionCode", "lambda:PublishVersion")
+func PublishStatement(s Scope, name string) iam.Statement {
+	return iam.Allow("Publish", []string{s.arn(name, "")}, "lambda:GetFunctionConfiguration", "lambda:UpdateFunctionCode", "lambda:PublishVersion")
 }

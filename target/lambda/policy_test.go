@@ -14,6 +14,7 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/function"
+	"github.com/cutover-deploy/cutover/target/iam"
 	"github.com/cutover-deploy/cutover/target/lambda"
 )
 
@@ -74,12 +75,12 @@ func TestPolicyIsWhatIsCalled(t *testing.T) {
 			require.NoError(t, w.alias.Perform(t.Context(), step))
 		}
 
-		var policy struct{ Statement []lambda.Statement }
+		var policy iam.Policy
 		require.NoError(t, json.Unmarshal([]byte(text), &policy))
 		used := map[string]bool{}
 		for _, c := range w.api.Calls() {
 			action, resource := asked(t, c)
-			i := slices.IndexFunc(policy.Statement, func(s lambda.Statement) bool {
+			i := slices.IndexFunc(policy.Statement, func(s iam.Statement) bool {
 				return slices.Contains(s.Action, action) && slices.Contains(s.Resource, resource)
 			})
 			require.GreaterOrEqual(t, i, 0, "%s on %s is not allowed", action, resource)
