@@ -53,29 +53,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return console.Usage("ec2", err, stderr)
 	}
-	ok, err := perform(ctx, opt, newLog(opt, stdout, stderr))
+	ok, err := perform(ctx, &opt, newLog(opt, stdout, stderr))
 	if err != nil {
 		fmt.Fprintln(stderr, "ec2:", lifecycle.Escape(err.Error()))
-		if errors.Is(err, cutover.ErrUnfinished) || ctx.Err() != nil && !opt.plan {
+		if opt.revision != "" && (errors.Is(err, cutover.ErrUnfinished) || ctx.Err() != nil && !opt.plan) {
 			fmt.Fprintf(stderr, "Go on with -resume -root %s\n", opt.root)
 		}
 	}
 	return console.Status(ok, err)
 }
 
-// perform does what the flags say, and reports whether it went well.
-func perform(ctx context.Context, opt options, log *console.Log) (bool, error) {
+// perform does what the flags say, and reports whether it went well. It names the root
+// where the flags do not.
+func perform(ctx context.Context, opt *options, log *console.Log) (bool, error) {
 	done, err := console.MakeRoot(&opt.root, "ec2", opt.plan || opt.revision == "")
 	if err != nil {
 		return false, err
 	}
 	defer done()
 	if opt.revision == "" {
-		return demonstrate(ctx, opt, log)
+		return demonstrate(ctx, *opt, log)
 	}
-	p, err := connect(ctx, opt)
+	p, err := connect(ctx, *opt)
 	if err != nil {
 		return false, err
 	}
-	return deploy(ctx, opt, p, log)
+	return deploy(ctx, *opt, p, log)
 }

@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return console.Usage("ecs", err, stderr)
 	}
-	ok, err := perform(ctx, opt, newLog(stdout))
+	ok, err := perform(ctx, &opt, newLog(stdout))
 	if err != nil {
 		fmt.Fprintln(stderr, "ecs:", lifecycle.Escape(err.Error()))
 		if opt.revision != "" && (errors.Is(err, cutover.ErrUnfinished) || ctx.Err() != nil && !opt.plan) {
@@ -60,19 +60,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return console.Status(ok, err)
 }
 
-// perform does what the flags say, and reports whether it went well.
-func perform(ctx context.Context, opt options, log *console.Log) (bool, error) {
+// perform does what the flags say, and reports whether it went well. It names the root
+// where the flags do not.
+func perform(ctx context.Context, opt *options, log *console.Log) (bool, error) {
 	done, err := console.MakeRoot(&opt.root, "ecs", opt.plan || opt.revision == "")
 	if err != nil {
 		return false, err
 	}
 	defer done()
 	if opt.revision == "" {
-		return demonstrate(ctx, opt, log)
+		return demonstrate(ctx, *opt, log)
 	}
-	at, err := connect(ctx, opt)
+	at, err := connect(ctx, *opt)
 	if err != nil {
 		return false, err
 	}
-	return deploy(ctx, opt, at, log)
+	return deploy(ctx, *opt, at, log)
 }

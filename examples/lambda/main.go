@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return console.Usage("lambda", err, stderr)
 	}
-	ok, err := perform(ctx, opt, newLog(opt, stdout, stderr))
+	ok, err := perform(ctx, &opt, newLog(opt, stdout, stderr))
 	if err != nil {
 		fmt.Fprintln(stderr, "lambda:", lifecycle.Escape(err.Error()))
 		if errors.Is(err, cutover.ErrUnfinished) || ctx.Err() != nil && !opt.plan {
@@ -61,19 +61,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return console.Status(ok, err)
 }
 
-// perform does what the flags say, and reports whether it went well.
-func perform(ctx context.Context, opt options, log *console.Log) (bool, error) {
+// perform does what the flags say, and reports whether it went well. It names the root
+// where the flags do not.
+func perform(ctx context.Context, opt *options, log *console.Log) (bool, error) {
 	done, err := console.MakeRoot(&opt.root, "lambda", opt.plan)
 	if err != nil {
 		return false, err
 	}
 	defer done()
 	if opt.revision == "" {
-		return demonstrate(ctx, opt, log)
+		return demonstrate(ctx, *opt, log)
 	}
-	there, err := connect(ctx, opt)
+	there, err := connect(ctx, *opt)
 	if err != nil {
 		return false, err
 	}
-	return deploy(ctx, opt, there, log)
+	return deploy(ctx, *opt, there, log)
 }
