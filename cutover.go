@@ -258,13 +258,20 @@ func (d *Deployment) command(ctx context.Context, c command) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	var err error
 	select {
 	case err := <-c.reply:
 		return err
 	case <-r.done:
-		return ErrNotRunning
+		err = ErrNotRunning
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
+	}
+	select {
+	case err := <-c.reply: // it was answered at the same moment: the answer is what counts
+		return err
+	default:
+		return err
 	}
 }
 
