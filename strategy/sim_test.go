@@ -23,9 +23,10 @@ var (
 // A simulated group of units lives through a few deployments in a row, of random
 // kinds, with random faults: steps fail, replies are lost, the controller crashes
 // before or after a write and goes on from its records, somebody stops it or says
-// continue, clocks jump while it is down. After every effect and every record the
-// invariants are checked against the world itself, not against the state. Their
-// numbers are those of the project's list of invariants.
+// continue, clocks jump while it is down. A controller that is taken for dead may wake
+// and go on from what it knew. After every effect and every record the invariants are
+// checked against the world itself, not against the state. Their numbers are those of
+// the project's list of invariants.
 
 // decider is Next, or a mutant of it; planner is Strategy.Plan, or a mutant of that.
 type (
@@ -64,11 +65,13 @@ type sim struct {
 	crashes float64
 	verbose func(string, ...any)
 	outside // what others do, and what is known of it
+	ledger  ledger
+	paused  *paused // a former owner who does not know it; nil: none
 
 	// of the present deployment
 	plan    Plan
 	st      *State
-	records []lifecycle.Record
+	records []lifecycle.Record        // acknowledged
 	open    map[string]lifecycle.Step // asked for and not answered
 	order   []string                  // keys of open, in order
 	touched map[string]bool
@@ -86,6 +89,7 @@ func newSim(seed uint64, next decider) *sim {
 	s := &sim{rng: rand.New(rand.NewPCG(seed, 7)), next: next, planner: Strategy.Plan, now: start, index: map[string]*place{},
 		done: map[string]*lifecycle.Failure{}, effects: map[string]int{}, verbose: func(string, ...any) {}}
 	s.crashes = []float64{0, 0.02, 0.2}[s.rng.IntN(3)]
+	s.ledger = ledger{kept: map[string][]lifecycle.Record{}, leased: s.chance(0.5)}
 	return s
 }
 
@@ -214,6 +218,7 @@ func (s *sim) deploy(strat Strategy, in Input) *End {
 		if turn == stopAt {
 			s.write(lifecycle.Record{Kind: lifecycle.Stopped, Data: json.RawMessage(`{"reason":"test"}`)})
 		}
+		s.rivals()
 		d := s.next(s.st, s.now)
 		if s.crash() {
 			continue
@@ -260,8 +265,10 @@ func (s *sim) crash() bool {
 	if !s.chance(s.crashes) {
 		return false
 	}
+	s.takenOver(s.st)
+	s.checkLedger()
 	again := &State{}
-	for _, r := range s.records {
+	for _, r := range s.ledger.read(s.plan.Deployment) {
 		if err := again.Apply(r); err != nil {
 			s.violated(16, "the records cannot be folded again: %v", err)
 		}
@@ -300,6 +307,9 @@ func (s *sim) write(r lifecycle.Record) {
 	}
 	if r.Kind == lifecycle.Held {
 		s.held(r)
+	}
+	if !s.ledger.append(s.ledger.owner, r) {
+		s.violated(15, "the journal refuses %s %s of the owner", r.Kind, r.Step)
 	}
 	s.records = append(s.records, r)
 	h := fnv.New64a()
@@ -361,26 +371,9 @@ func (s *sim) answer() {
 	step := s.open[key]
 	s.now = s.now.Add(time.Duration(s.rng.IntN(3000)) * time.Millisecond)
 	s.interfere()
-	f, known := s.done[key]
-	switch {
-	case known:
-	case step.Event == lifecycle.Provision:
-		f = s.provision(step)
-		s.done[key] = f
-	default:
-		if f = s.waits(step); f == waiting {
-			return
-		}
-		if f != nil {
-			break // nothing was done, so nothing is kept
-		}
-		if s.chance(0.03) {
-			f = &lifecycle.Failure{Code: lifecycle.ScriptFailed, Message: "test"}
-		}
-		s.done[key] = f
-		if f == nil {
-			s.effect(step)
-		}
+	f := s.perform(step)
+	if f == waiting {
+		return
 	}
 	if s.chance(0.02) {
 		return // the reply is lost: the same question will be answered again
@@ -398,6 +391,30 @@ func (s *sim) answer() {
 	s.plan = s.st.Plan() // replacements have names now
 }
 
+// perform is what a unit does about a step, once, however often it is asked.
+func (s *sim) perform(step lifecycle.Step) *lifecycle.Failure {
+	if f, known := s.done[step.Key()]; known {
+		return f
+	}
+	if step.Event == lifecycle.Provision {
+		f := s.provision(step)
+		s.done[step.Key()] = f
+		return f
+	}
+	f := s.waits(step)
+	if f != nil {
+		return f // nothing was done, so nothing is kept
+	}
+	if s.chance(0.03) {
+		f = &lifecycle.Failure{Code: lifecycle.ScriptFailed, Message: "test"}
+	}
+	s.done[step.Key()] = f
+	if f == nil {
+		s.effect(step)
+	}
+	return f
+}
+
 // finish writes the end, and checks what must hold there.
 func (s *sim) finish(end *End) {
 	data, _ := json.Marshal(Outcome{Verdict: end.Verdict})
@@ -410,6 +427,10 @@ func (s *sim) finish(end *End) {
 	}
 	s.checkEnd(end)
 	s.checkUnmade()
+	s.checkLedger()
+	if s.chance(0.1) {
+		s.orders(s.ledger.ids[s.rng.IntN(len(s.ledger.ids))])
+	}
 }
 
 // TestSimulation runs fresh seeds and finds no violation; the same seed gives the
