@@ -41,21 +41,9 @@ func TestKilledAtEveryWrite(t *testing.T) {
 // that write.
 func killedAt(t *testing.T, sc scenario, when string, n int) (died bool) {
 	w := newWorld(t)
-	writes := 0
-	count := func(now string) func([]lifecycle.Record) error {
-		return func([]lifecycle.Record) error {
-			if now != when {
-				return nil
-			}
-			if writes++; writes == n {
-				return errCrash
-			}
-			return nil
-		}
-	}
 	ctx, stop := context.WithTimeoutCause(t.Context(), 48*time.Hour, errors.New("it never ends"))
 	defer stop()
-	res, err := sc.prepare(ctx, w, &journaltest.Tap{Journal: &w.log, Before: count("before"), After: count("after")}).Run(ctx)
+	res, err := sc.prepare(ctx, w, dying(&w.log, when, n, func() error { return errCrash })).Run(ctx)
 	if died = errors.Is(err, errCrash); died {
 		time.Sleep(3 * time.Minute) // until somebody notices
 		res, err = makeSure(ctx, w, sc)
@@ -65,6 +53,25 @@ func killedAt(t *testing.T, sc scenario, when string, n int) (died bool) {
 	made := w.fake.Made()
 	require.LessOrEqual(t, len(slices.DeleteFunc(made, func(id string) bool { return id != "d-2" })), 1)
 	return died
+}
+
+// dying is a journal whose controller dies before or after a write; n counts from 1.
+func dying(j journal.Journal, when string, n int, die func() error) journal.Journal {
+	writes := 0
+	count := func([]lifecycle.Record) error {
+		if writes++; writes == n {
+			return die()
+		}
+		return nil
+	}
+	tap := &journaltest.Tap{Journal: j}
+	switch when {
+	case "before":
+		tap.Before = count
+	case "after":
+		tap.After = count
+	}
+	return tap
 }
 
 // makeSure is resumed for a scenario. Who watched the first controller tells the next one what it saw.

@@ -18,8 +18,10 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/moto"
 	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/ecs"
@@ -46,10 +48,6 @@ type mended struct {
 }
 
 func (m *mended) CreateTaskSet(ctx context.Context, in *ecssdk.CreateTaskSetInput, o ...func(*ecssdk.Options)) (*ecssdk.CreateTaskSetOutput, error) {
-	out, err := m.Client.CreateTaskSet(ctx, in, o...)
-	if err != nil {
-		return out, err
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var targets []elbtypes.TargetDescription
@@ -57,8 +55,12 @@ func (m *mended) CreateTaskSet(ctx context.Context, in *ecssdk.CreateTaskSetInpu
 		m.n++
 		targets = append(targets, elbtypes.TargetDescription{Id: aws.String(fmt.Sprintf("172.31.0.%d", 10+m.n))})
 	}
-	_, err = m.elb.RegisterTargets(ctx, &elbsdk.RegisterTargetsInput{TargetGroupArn: in.LoadBalancers[0].TargetGroupArn, Targets: targets})
-	return out, err
+	// First, so that no controller that is killed leaves a set without targets.
+	_, err := m.elb.RegisterTargets(ctx, &elbsdk.RegisterTargetsInput{TargetGroupArn: in.LoadBalancers[0].TargetGroupArn, Targets: targets})
+	if err != nil {
+		return nil, err
+	}
+	return m.Client.CreateTaskSet(ctx, in, o...)
 }
 
 func (m *mended) DescribeServices(ctx context.Context, in *ecssdk.DescribeServicesInput, o ...func(*ecssdk.Options)) (*ecssdk.DescribeServicesOutput, error) {
@@ -163,28 +165,36 @@ func TestConformanceOverTheWire(t *testing.T) {
 	})
 }
 
+// overTheWire makes the deployment of a scenario with time compressed by configuration.
+func (sc scenario) overTheWire(ctx context.Context, w *world, j journal.Journal) *cutover.Deployment {
+	const short = 50 * time.Millisecond
+	wait := short
+	if sc.shift.Every > 0 {
+		sc.shift.Every = short
+	}
+	if sc.seen != nil { // so that there is time to see it
+		wait = 2 * time.Second
+		sc.shift.Every = min(sc.shift.Every*1000, wait)
+	}
+	d := sc.prepare(ctx, w, j)
+	d.Strategy = strategy.ECS{Shift: sc.shift, Termination: strategy.Wait{For: wait}}
+	d.Target = w.over()
+	d.Watch.Every = short
+	return d
+}
+
 // End to end over the wire, with time compressed by configuration, each with weights, task
 // sets and auto scaling read back through the plain SDK.
 func TestEndToEndOverTheWire(t *testing.T) {
 	server := moto.Start(t, "MOTO_ECS_SERVICE_RUNNING=1")
-	const short = 50 * time.Millisecond
 	for name, sc := range scenarios {
 		if name == "crash loop" { // there are no tasks that could crash
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			w := emulated(t, server)
-			if sc.shift.Every > 0 {
-				sc.shift.Every = short
-			}
-			if sc.seen != nil && sc.shift.Every > 0 {
-				sc.shift.Every = 2 * time.Second // so that there is time to see it
-			}
 			ctx := t.Context()
-			d := sc.prepare(ctx, w, &w.log)
-			d.Strategy = strategy.ECS{Shift: sc.shift, Termination: strategy.Wait{For: map[bool]time.Duration{true: 2 * time.Second, false: short}[sc.seen != nil]}}
-			d.Target = w.over()
-			d.Watch.Every = short
+			d := sc.overTheWire(ctx, w, &w.log)
 			res, err := d.Run(ctx)
 			require.NoError(t, err)
 			sc.ends(w, res)
