@@ -90,8 +90,9 @@ func (f *Fleet) Settle(ctx context.Context, _ *target.Job) error {
 	return errors.Join(errs...)
 }
 
-// releaseAll gives back what is held, until as many looks as must agree have found
-// nothing: a look may still show a group as it was before it was held.
+// releaseAll gives back what is held, until more looks than must agree elsewhere have
+// found nothing: a look may still show a group as it was before it was held, and nobody
+// comes back to see what was missed.
 func (f *Fleet) releaseAll(ctx context.Context, all []types.AutoScalingGroup) error {
 	for quiet := 0; ; {
 		quiet++
@@ -104,7 +105,7 @@ func (f *Fleet) releaseAll(ctx context.Context, all []types.AutoScalingGroup) er
 				return fmt.Errorf("group %s: %w", nameOf(g), err)
 			}
 		}
-		if quiet == agreeing {
+		if quiet > agreeing {
 			return nil
 		}
 		if err := sleep(ctx, recent); err != nil {
