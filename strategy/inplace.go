@@ -211,7 +211,7 @@ func nobody(in Input) string {
 // Units that cannot be reached are left out, and those that a rollback leaves
 // alone.
 func (p Plan) order(in Input) []string {
-	rank := func(u lifecycle.Unit) int {
+	rank := func(u *lifecycle.Unit) int {
 		switch {
 		case !u.Healthy:
 			return 0
@@ -223,16 +223,17 @@ func (p Plan) order(in Input) []string {
 			return 3
 		}
 	}
-	units := slices.Clone(p.Units)
-	slices.SortStableFunc(units, func(a, b lifecycle.Unit) int { return cmp.Compare(rank(a), rank(b)) })
 	touched := make(map[string]bool, len(in.Touched))
 	for _, id := range in.Touched {
 		touched[id] = true
 	}
-	ids := make([]string, 0, len(units))
-	for _, u := range units {
-		if u.Lost == "" && (in.Touched == nil || touched[u.ID]) {
-			ids = append(ids, u.ID)
+	ids := make([]string, 0, len(p.Units))
+	for next := range 4 {
+		for i := range p.Units {
+			u := &p.Units[i]
+			if u.Lost == "" && rank(u) == next && (in.Touched == nil || touched[u.ID]) {
+				ids = append(ids, u.ID)
+			}
 		}
 	}
 	return ids
