@@ -168,7 +168,7 @@ func (h *SSH) await(s *session, p *program) (*program, error) {
 			if p, err = h.Access.forPlatform(uname); err != nil {
 				return nil, &setupError{err}
 			}
-			if parcel, err = p.parcel(gzips); err != nil {
+			if parcel, err = p.parcel(gzips && !h.Access.plain); err != nil {
 				return nil, &setupError{err}
 			}
 			if _, err := fmt.Fprintf(s.in, "%s %d %s\n", p.digest, parcel.size, parcel.unpack); err != nil {

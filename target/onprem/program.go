@@ -35,7 +35,7 @@ type parcel struct {
 	open   func() (io.ReadCloser, error)
 }
 
-// parcel is the program, compressed where the host can unpack it: less than half of it.
+// parcel is the program, compressed where the host can unpack it: that halves it.
 func (p *program) parcel(gzips bool) (parcel, error) {
 	if !gzips {
 		return parcel{size: p.size, open: func() (io.ReadCloser, error) { return os.Open(p.path) }}, nil
@@ -52,9 +52,11 @@ func pack(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	_, err = io.Copy(z, f)
-	err = errors.Join(err, z.Close())
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err == nil {
+		_, err = io.Copy(z, f)
+		err = errors.Join(err, z.Close())
+	}
 	return b.Bytes(), err
 }
 

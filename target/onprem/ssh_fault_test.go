@@ -352,7 +352,9 @@ func TestExecutableIsSentCompressed(t *testing.T) {
 	info, err := os.Stat(self)
 	require.NoError(t, err)
 	s := sshtest.New(t)
-	_, hosts := over(t, s, access(t, s), 1)
+	a := &onprem.Access{User: "deploy", Keys: []string{s.User.File}, KnownHosts: []string{sshtest.KnownHosts(t, s.Host.Signer.PublicKey(), s.Address)}}
+	defer a.Close()
+	_, hosts := over(t, s, a, 1)
 	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
 	require.Less(t, s.Received.Load(), info.Size()*6/10)
 
