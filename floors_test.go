@@ -53,6 +53,7 @@ var floors = map[string]int{
 	"target/ec2/instances":          4,
 	"examples/ec2":                  5,
 	"internal/sshtest":              0,
+	"internal/lazyregexp":           0,
 	"examples/lambda":               5,
 	"examples/console":              4,
 	"examples/console/cloud":        4,

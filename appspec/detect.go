@@ -2,9 +2,9 @@ package appspec
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"gopkg.in/yaml.v3"
 )
@@ -165,13 +165,13 @@ func typePlatform(t string) lifecycle.Platform {
 // words are the marks of each platform in text that is not valid YAML.
 var words = []struct {
 	platform lifecycle.Platform
-	is       *regexp.Regexp
+	is       *lazyregexp.Regexp
 }{
-	{lifecycle.ECS, regexp.MustCompile(`AWS::ECS::Service`)},
-	{lifecycle.Lambda, regexp.MustCompile(`AWS::Lambda::Function|AWS::Serverless::Function`)},
-	{lifecycle.ECS, regexp.MustCompile(`(?m)(?:^|[{,])[\s"'-]*(?:TaskDefinition|LoadBalancerInfo)["']?\s*:`)},
-	{lifecycle.Lambda, regexp.MustCompile(`(?mi)(?:^|[{,])[\s"'-]*(?:CurrentVersion|TargetVersion)["']?\s*:`)},
-	{lifecycle.Server, regexp.MustCompile(`(?m)(?:^|[{,])[\s"'{-]*(?:os|files|permissions|file_exists_behavior|hooks|source|destination|location)["']?\s*:`)},
+	{lifecycle.ECS, lazyregexp.New(`AWS::ECS::Service`)},
+	{lifecycle.Lambda, lazyregexp.New(`AWS::Lambda::Function|AWS::Serverless::Function`)},
+	{lifecycle.ECS, lazyregexp.New(`(?m)(?:^|[{,])[\s"'-]*(?:TaskDefinition|LoadBalancerInfo)["']?\s*:`)},
+	{lifecycle.Lambda, lazyregexp.New(`(?mi)(?:^|[{,])[\s"'-]*(?:CurrentVersion|TargetVersion)["']?\s*:`)},
+	{lifecycle.Server, lazyregexp.New(`(?m)(?:^|[{,])[\s"'{-]*(?:os|files|permissions|file_exists_behavior|hooks|source|destination|location)["']?\s*:`)},
 }
 
 func wordsPlatform(text []byte) lifecycle.Platform {

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 // document reads the first document and makes sure that there is no other.
@@ -108,7 +109,7 @@ func restore(n *yaml.Node, back *strings.Replacer) {
 	}
 }
 
-var reYAML12 = regexp.MustCompile(`(?m)\A(?:(?:#.*|[ \t]*)\r?\n)*%YAML 1\.2[ \t]*(?:#.*)?\r?$`)
+var reYAML12 = lazyregexp.New(`(?m)\A(?:(?:#.*|[ \t]*)\r?\n)*%YAML 1\.2[ \t]*(?:#.*)?\r?$`)
 
 // oneOne lets a file call itself YAML 1.2, as the agent does: the reader in use
 // knows the directive for 1.1 only. Positions stay.
@@ -194,7 +195,7 @@ func firstLine(text []byte) int {
 	return 0
 }
 
-var reBoundary = regexp.MustCompile(`(?m)^(?:---|\.\.\.)(?:[ \t\r]|$)`)
+var reBoundary = lazyregexp.New(`(?m)^(?:---|\.\.\.)(?:[ \t\r]|$)`)
 
 // firstIsSound reports whether what the YAML reader refused stands behind a sound
 // first document. The reader looks ahead, and then blames the whole.

@@ -2,12 +2,13 @@ package appspec
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 var (
@@ -27,8 +28,8 @@ const (
 )
 
 var (
-	reTaskDefinition = regexp.MustCompile(`^(?:arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task-definition/)?[A-Za-z0-9_-]{1,255}(?::[1-9]\d*)?$`)
-	rePlatform       = regexp.MustCompile(`^(?:LATEST|\d+\.\d+\.\d+)$`)
+	reTaskDefinition = lazyregexp.New(`^(?:arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task-definition/)?[A-Za-z0-9_-]{1,255}(?::[1-9]\d*)?$`)
+	rePlatform       = lazyregexp.New(`^(?:LATEST|\d+\.\d+\.\d+)$`)
 )
 
 // service reads the properties of an ECS service.
@@ -57,7 +58,7 @@ func (p *parser) taskDefinition(owner, n *yaml.Node) string {
 	return text
 }
 
-var reLatest = regexp.MustCompile(`(?i):\$?latest$`)
+var reLatest = lazyregexp.New(`(?i):\$?latest$`)
 
 func (p *parser) balancer(owner, n *yaml.Node, s *Service) {
 	const want = "a mapping with ContainerName and ContainerPort"

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"gopkg.in/yaml.v3"
 )
@@ -118,7 +118,7 @@ func (p *parser) script(m *yaml.Node) Script {
 
 // reCommandLine recognises a script or the bare name of a program that has
 // arguments behind it.
-var reCommandLine = regexp.MustCompile(`^(?:\S+\.(?:sh|bash|py|rb|js|pl|ps1|bat|cmd|exe|jar)|[a-z][a-z0-9_-]+)\s+\S`)
+var reCommandLine = lazyregexp.New(`^(?:\S+\.(?:sh|bash|py|rb|js|pl|ps1|bat|cmd|exe|jar)|[a-z][a-z0-9_-]+)\s+\S`)
 
 func (p *parser) location(m, n *yaml.Node) string {
 	if isNull(n) {

@@ -1,9 +1,10 @@
 package appspec
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 // indentHint finds the line whose indentation fits none of the lines above it,
@@ -123,10 +124,10 @@ func (o *outline) enter(c column) {
 }
 
 var (
-	reKeyed = regexp.MustCompile(`^[ -]*[\w"']+ *:(?: |$)`)
+	reKeyed = lazyregexp.New(`^[ -]*[\w"']+ *:(?: |$)`)
 	// reClosed is a value that ends in its line: in quotes or brackets.
-	reClosed = regexp.MustCompile(`^[ -]*[\w"']+ *: +(?:"[^"]*"|'[^']*'|\[.*\]|\{.*\})$`)
-	reFull   = regexp.MustCompile(`^[ -]*[\w"']+ *: +[^ &!#]`)
+	reClosed = lazyregexp.New(`^[ -]*[\w"']+ *: +(?:"[^"]*"|'[^']*'|\[.*\]|\{.*\})$`)
+	reFull   = lazyregexp.New(`^[ -]*[\w"']+ *: +[^ &!#]`)
 )
 
 // selfContained reports whether quotes and brackets that a line opens end in it, and it

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strings"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 // jsonFault is the first place where a text is not JSON.
@@ -16,8 +17,8 @@ type jsonFault struct {
 }
 
 var (
-	reJSON         = regexp.MustCompile(`^\s*\{\s*(?:"|\}|/|$)`)
-	reTemplateMark = regexp.MustCompile(`^(?:\{\{|\$\{|\{%|%\{|<%|<\w|\$\w)`)
+	reJSON         = lazyregexp.New(`^\s*\{\s*(?:"|\}|/|$)`)
+	reTemplateMark = lazyregexp.New(`^(?:\{\{|\$\{|\{%|%\{|<%|<\w|\$\w)`)
 )
 
 // faultOfJSON finds the first mistake in a text that is meant as JSON; nil: there

@@ -1,9 +1,9 @@
 package appspec
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"gopkg.in/yaml.v3"
 )
@@ -11,11 +11,11 @@ import (
 var functionKeys = []string{"Name", "Alias", "CurrentVersion", "TargetVersion"}
 
 var (
-	reFunctionName = regexp.MustCompile(`^(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:|\d{12}:function:)?[A-Za-z0-9_-]{1,140}$`)
-	reHookFunction = regexp.MustCompile(`^(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:|\d{12}:function:)?[A-Za-z0-9_-]{1,140}(?::(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?$`)
-	reAlias        = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
-	reVersion      = regexp.MustCompile(`^[1-9]\d{0,18}$`)
-	reDigits       = regexp.MustCompile(`^\d+$`)
+	reFunctionName = lazyregexp.New(`^(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:|\d{12}:function:)?[A-Za-z0-9_-]{1,140}$`)
+	reHookFunction = lazyregexp.New(`^(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:|\d{12}:function:)?[A-Za-z0-9_-]{1,140}(?::(?:\$LATEST|[A-Za-z0-9_-]{1,128}))?$`)
+	reAlias        = lazyregexp.New(`^[A-Za-z0-9_-]{1,128}$`)
+	reVersion      = lazyregexp.New(`^[1-9]\d{0,18}$`)
+	reDigits       = lazyregexp.New(`^\d+$`)
 )
 
 // function reads the properties of a Lambda function.
@@ -44,7 +44,7 @@ func (p *parser) function(n *yaml.Node) *Function {
 }
 
 // matching reads a required property that has to match a pattern.
-func (p *parser) matching(owner, n *yaml.Node, is *regexp.Regexp, code Code, why, want string) string {
+func (p *parser) matching(owner, n *yaml.Node, is *lazyregexp.Regexp, code Code, why, want string) string {
 	text, ok := p.required(owner, n, want)
 	if ok && !simple(text, is == reVersion) && !is.MatchString(text) {
 		p.err(code, n, why).found(text).allowed(want)

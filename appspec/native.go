@@ -2,11 +2,11 @@ package appspec
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -187,7 +187,7 @@ func (c *nativeConverter) service() *NativeService {
 	return n
 }
 
-var reConfig = regexp.MustCompile(`^(?:CodeDeployDefault\.)?(?:ECS)?(?:(AllAtOnce)|(Canary)(\d{1,2})Percent(\d{1,4})Minutes?|(Linear)(\d{1,2})PercentEvery(\d{1,4})Minutes?)$`)
+var reConfig = lazyregexp.New(`^(?:CodeDeployDefault\.)?(?:ECS)?(?:(AllAtOnce)|(Canary)(\d{1,2})Percent(\d{1,4})Minutes?|(Linear)(\d{1,2})PercentEvery(\d{1,4})Minutes?)$`)
 
 // The limits of ECS's own strategies.
 const (

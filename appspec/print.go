@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -122,7 +122,7 @@ func serverDocument(s *Spec, d object) (object, error) {
 }
 
 // reSudo is a number or text on one line.
-var reSudo = regexp.MustCompile(`^[-"\d][^\n]*$`)
+var reSudo = lazyregexp.New(`^[-"\d][^\n]*$`)
 
 func hooksObject(hooks []EventHooks) (object, error) {
 	out := object{}

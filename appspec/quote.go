@@ -2,9 +2,10 @@ package appspec
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 // quoted writes text in double quotes, in the form that YAML and JSON share.
@@ -31,8 +32,8 @@ func quoted(s string) string {
 }
 
 var (
-	reBare     = regexp.MustCompile(`^[A-Za-z/_\\][A-Za-z0-9/_.@+:\\-]*$`)
-	reBareFlow = regexp.MustCompile(`^[A-Za-z/_][A-Za-z0-9/_.@+-]*$`)
+	reBare     = lazyregexp.New(`^[A-Za-z/_\\][A-Za-z0-9/_.@+:\\-]*$`)
+	reBareFlow = lazyregexp.New(`^[A-Za-z/_][A-Za-z0-9/_.@+-]*$`)
 )
 
 // bare writes text without quotes where every reader takes it for the same text,

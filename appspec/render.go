@@ -2,11 +2,12 @@ package appspec
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 // Placeholder is a template's variable in a value: <NAME>, ${NAME}, $NAME or
@@ -63,7 +64,7 @@ func Render(name string, data []byte, values map[string]string) ([]byte, error) 
 
 // reVariable matches the forms of variables; the name is the group that is set.
 // Names hold nothing that means something to YAML, so that a mask hides nothing.
-var reVariable = regexp.MustCompile(`\{\{[ \t]*([\w.-]+)[ \t]*\}\}|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)|<([A-Za-z][\w -]*)>`)
+var reVariable = lazyregexp.New(`\{\{[ \t]*([\w.-]+)[ \t]*\}\}|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)|<([A-Za-z][\w -]*)>`)
 
 // variables finds them in text, but for $LATEST, which is Lambda's.
 func variables(text string) (at [][]int) {
@@ -184,7 +185,7 @@ func (r *template) walk(n *yaml.Node, flow bool) {
 }
 
 // reProperties are an anchor and a tag before a value.
-var reProperties = regexp.MustCompile(`^(?:[&!]\S*[ \t]+)+`)
+var reProperties = lazyregexp.New(`^(?:[&!]\S*[ \t]+)+`)
 
 // spot finds the extent of a value in the text.
 func (r *template) spot(n *yaml.Node, flow bool) {
@@ -296,4 +297,4 @@ func (r *template) fill(s spot, values map[string]string) (string, bool) {
 // numberKeys are the keys whose values stay numbers when they are filled in.
 var numberKeys = map[string]bool{"version": true, "timeout": true, "ContainerPort": true, "Base": true, "Weight": true}
 
-var reNumber = regexp.MustCompile(`^(?:0|[1-9]\d{0,17})(?:\.\d{1,9})?$`)
+var reNumber = lazyregexp.New(`^(?:0|[1-9]\d{0,17})(?:\.\d{1,9})?$`)

@@ -3,11 +3,12 @@ package appspec
 import (
 	"errors"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 // kind is what CodeDeploy's YAML 1.1 reader makes of a scalar.
@@ -37,11 +38,11 @@ type scalar struct {
 // between digits, two and three part base 60 (always hours first), an exponent
 // only with a fraction and a sign.
 var (
-	reDate  = regexp.MustCompile(`^\d{4}-(?:1[012]|0\d|\d)-(?:[12]\d|3[01]|0\d|\d)$`)
-	reTime  = regexp.MustCompile(`^-?\d{4}-\d{1,2}-\d{1,2}(?:[Tt]|\s+)\d{1,2}:\d\d:\d\d(?:\.\d*)?(?:\s*(?:Z|[-+]\d{1,2}:?(?:\d\d)?))?$`)
-	reBase  = regexp.MustCompile(`^[-+]?\d[\d_]*(?::[0-5]?\d){1,2}(\.[\d_]*)?$`)
-	reFloat = regexp.MustCompile(`^[-+]?(?:\d[\d_,]*)?\.\d*(?:[eE][+-]\d+)?$`)
-	reInt   = regexp.MustCompile(`^[-+]?(?:0b[_,]*[01][01_,]*|0[_,]*[0-7][0-7_,]*|0|[1-9](?:\d|,\d|_\d)*|0x[_,]*[\da-fA-F][\da-fA-F_,]*)$`)
+	reDate  = lazyregexp.New(`^\d{4}-(?:1[012]|0\d|\d)-(?:[12]\d|3[01]|0\d|\d)$`)
+	reTime  = lazyregexp.New(`^-?\d{4}-\d{1,2}-\d{1,2}(?:[Tt]|\s+)\d{1,2}:\d\d:\d\d(?:\.\d*)?(?:\s*(?:Z|[-+]\d{1,2}:?(?:\d\d)?))?$`)
+	reBase  = lazyregexp.New(`^[-+]?\d[\d_]*(?::[0-5]?\d){1,2}(\.[\d_]*)?$`)
+	reFloat = lazyregexp.New(`^[-+]?(?:\d[\d_,]*)?\.\d*(?:[eE][+-]\d+)?$`)
+	reInt   = lazyregexp.New(`^[-+]?(?:0b[_,]*[01][01_,]*|0[_,]*[0-7][0-7_,]*|0|[1-9](?:\d|,\d|_\d)*|0x[_,]*[\da-fA-F][\da-fA-F_,]*)$`)
 
 	groups = strings.NewReplacer("_", "", ",", "")
 )

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"slices"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 // content looks at the beginning of a script.
@@ -48,29 +49,29 @@ var programs = []string{"\x7fELF", "\xcf\xfa\xed\xfe", "\xfe\xed\xfa\xcf", "\xca
 // scriptRules say what is wrong with a script by its beginning. The first that fits
 // counts. The group is what was found; without one it is the location.
 var scriptRules = []struct {
-	is   *regexp.Regexp
+	is   *lazyregexp.Regexp
 	code Code // empty: nothing
 	why  string
 	hint string
 }{
-	{regexp.MustCompile(`^(#![^\n]*\r)(?:\n|$)`), ErrScriptCRLF,
+	{lazyregexp.New(`^(#![^\n]*\r)(?:\n|$)`), ErrScriptCRLF,
 		"the script's first line ends in a carriage return, so its interpreter is not found", "save it with Unix line ends"},
-	{regexp.MustCompile(`^(#![ \t]*\S*/env)[ \t]*(?:\n|$)`), ErrScriptNoShebang,
+	{lazyregexp.New(`^(#![ \t]*\S*/env)[ \t]*(?:\n|$)`), ErrScriptNoShebang,
 		"env has no interpreter behind it, so it prints the variables and succeeds", "write the interpreter's name behind it"},
-	{regexp.MustCompile(`^(#![ \t]*\S*/env[ \t]+[^-\s]\S*[ \t]+\S[^\n]*)`), ErrScriptNoShebang,
+	{lazyregexp.New(`^(#![ \t]*\S*/env[ \t]+[^-\s]\S*[ \t]+\S[^\n]*)`), ErrScriptNoShebang,
 		"Linux hands all that stands behind env to it as one word, so the interpreter is not found", "write env -S, or the interpreter's own path"},
-	{regexp.MustCompile(`(?s)^#![ \t]*/.*\r\n`), ErrScriptLineEnds,
+	{lazyregexp.New(`(?s)^#![ \t]*/.*\r\n`), ErrScriptLineEnds,
 		"lines end in carriage returns, which a shell takes for a part of the last word", "save it with Unix line ends"},
-	{regexp.MustCompile(`^#![ \t]*/`), "", "", ""},
-	{regexp.MustCompile(`^(#![^\n]*)`), ErrScriptNoShebang,
+	{lazyregexp.New(`^#![ \t]*/`), "", "", ""},
+	{lazyregexp.New(`^(#![^\n]*)`), ErrScriptNoShebang,
 		"the interpreter in the first line has no absolute path, so it is found by luck only", "write #!/bin/sh, or #!/usr/bin/env with the interpreter's name"},
-	{regexp.MustCompile(`^\x{feff}`), ErrScriptNoShebang, "a byte order mark hides the script's interpreter line", "save it without"},
-	{regexp.MustCompile(`\x00|^PK`), ErrScriptNoShebang,
+	{lazyregexp.New(`^\x{feff}`), ErrScriptNoShebang, "a byte order mark hides the script's interpreter line", "save it without"},
+	{lazyregexp.New(`\x00|^PK`), ErrScriptNoShebang,
 		"it is neither a script nor a program of this system", "save a script as UTF-8; start what needs another program from a script"},
-	{regexp.MustCompile(`^[ \t\r\n]+#!`), ErrScriptNoShebang, "#! has to be the first two characters of the script, else it is a comment", "remove what stands before it"},
-	{regexp.MustCompile(`\r\n`), ErrScriptLineEnds,
+	{lazyregexp.New(`^[ \t\r\n]+#!`), ErrScriptNoShebang, "#! has to be the first two characters of the script, else it is a comment", "remove what stands before it"},
+	{lazyregexp.New(`\r\n`), ErrScriptLineEnds,
 		"lines end in carriage returns, which a shell takes for a part of the last word", "save it with Unix line ends, and begin it with #! and the interpreter's path"},
-	{regexp.MustCompile(`^`), ErrScriptNoShebang, "the script does not name its interpreter, the system's shell runs it", "begin it with #! and the interpreter's path"},
+	{lazyregexp.New(`^`), ErrScriptNoShebang, "the script does not name its interpreter, the system's shell runs it", "begin it with #! and the interpreter's path"},
 }
 
 // headSize is how much of a script is looked at.

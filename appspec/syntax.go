@@ -6,9 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
-var reErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var reErrorLine = lazyregexp.New(`^yaml: (?:line (\d+): )?`)
 
 // errorLine takes the line out of the YAML reader's message.
 func errorLine(err error) (line int, msg string) {
@@ -22,7 +24,7 @@ func errorLine(err error) (line int, msg string) {
 }
 
 // lineBreaks are all that YAML knows.
-var lineBreaks = regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]")
+var lineBreaks = lazyregexp.New("\r\n|[\r\n\u0085\u2028\u2029]")
 
 // clamp keeps places inside of the file: the YAML reader puts what is missing at
 // the end behind it.
@@ -97,14 +99,14 @@ func beginnings(text []byte) []string {
 	return lines
 }
 
-var reAnchor = regexp.MustCompile(`anchor '(.*)'`)
+var reAnchor = lazyregexp.New(`anchor '(.*)'`)
 
 // anchor finds the alias whose anchor the reader misses: it does not say where.
 func (p *parser) anchor(pr *Problem, msg string, lines []string) {
 	pr.Code = ErrAlias
 	pr.hint("define it with & before, or put quotes around a text that begins with *")
 	if m := reAnchor.FindStringSubmatch(msg); m != nil {
-		p.placed(pr, regexp.MustCompile(`(?:^|[\s,:\[{-])(\*`+regexp.QuoteMeta(m[1])+`)(?:[\s,\]}]|$)`), lines, 1)
+		p.placed(pr, lazyregexp.New(`(?:^|[\s,:\[{-])(\*`+regexp.QuoteMeta(m[1])+`)(?:[\s,\]}]|$)`), lines, 1)
 	}
 }
 
@@ -162,8 +164,8 @@ func inWords(msg string) string {
 }
 
 var (
-	reTabComment = regexp.MustCompile(`(?m)^( *\t[ \t]*)#.*$`)
-	reComment    = regexp.MustCompile(`(?m)^ *#.*$`)
+	reTabComment = lazyregexp.New(`(?m)^( *\t[ \t]*)#.*$`)
+	reComment    = lazyregexp.New(`(?m)^ *#.*$`)
 )
 
 // tabbedComments refuses comments that are indented with a tab, as the agent does.
@@ -190,25 +192,25 @@ func (p *parser) tabbedComments(text []byte) {
 // lineHints tell mistakes by the looks of a line and by what the reader says of it.
 // The place is the first group of the pattern.
 var lineHints = []struct {
-	is       *regexp.Regexp
+	is       *lazyregexp.Regexp
 	cause    string // in what the reader says; empty: anything
 	distance int    // from the line that it names; anywhere: also beside it
 	why      string // in the reader's stead; empty: what it says
 	hint     string // %s: the group
 }{
-	{regexp.MustCompile(`^()@["']\s*$`), "", anywhere, "", "this is PowerShell's quote around a text: remove the line, and the one at the end"},
+	{lazyregexp.New(`^()@["']\s*$`), "", anywhere, "", "this is PowerShell's quote around a text: remove the line, and the one at the end"},
 	{reDirective, "", anywhere, "", templateHint},
-	{regexp.MustCompile(`\{\{|\$\{`), "", anywhere, "", variableHint},
-	{regexp.MustCompile(`^ *(\t)`), "", anywhere, "a tab is used for indentation", "use spaces"},
-	{regexp.MustCompile(`^.*?([\x{a0}\x{2000}-\x{200f}\x{3000}\x{feff}])`), "", anywhere, "", "this looks like a space and is another character: write a space"},
-	{regexp.MustCompile("(?:^|[:\\-] +)([@`%*])"), "", anywhere, "", "put quotes around a text that begins with %s"},
-	{regexp.MustCompile(`"`), "unknown escape", anywhere, "", "use single quotes around a Windows path"},
-	{regexp.MustCompile(`^[^'"#]*: +[^'"#]*?(: )`), "", anywhere, "", "put quotes around a text that holds a colon and a space"},
-	{regexp.MustCompile(`^[ -]*["']?[A-Za-z_]+["']?:(["'\w{\[<$])`), "", anywhere, "a colon has no space behind it", "put a space after the colon"},
-	{regexp.MustCompile(`^ *(?:- +)?[\w.-]+\s*$`), "mapping values", -1, noColon, "put a colon at the end of this line, before what is indented below it"},
-	{regexp.MustCompile(`^ *(?:- +)?[\w.-]+\s*$`), "could not find expected ':'", 0, noColon, "put a colon at the end of this line"},
-	{regexp.MustCompile(`^ *(?:- +)?[A-Za-z_]+( )`), "mapping values", -1, noColon, "put a colon behind the first word"},
-	{regexp.MustCompile(`^ *(?:- +)?[A-Za-z_]+( )`), "could not find expected ':'", 0, noColon, "put a colon behind the first word"},
+	{lazyregexp.New(`\{\{|\$\{`), "", anywhere, "", variableHint},
+	{lazyregexp.New(`^ *(\t)`), "", anywhere, "a tab is used for indentation", "use spaces"},
+	{lazyregexp.New(`^.*?([\x{a0}\x{2000}-\x{200f}\x{3000}\x{feff}])`), "", anywhere, "", "this looks like a space and is another character: write a space"},
+	{lazyregexp.New("(?:^|[:\\-] +)([@`%*])"), "", anywhere, "", "put quotes around a text that begins with %s"},
+	{lazyregexp.New(`"`), "unknown escape", anywhere, "", "use single quotes around a Windows path"},
+	{lazyregexp.New(`^[^'"#]*: +[^'"#]*?(: )`), "", anywhere, "", "put quotes around a text that holds a colon and a space"},
+	{lazyregexp.New(`^[ -]*["']?[A-Za-z_]+["']?:(["'\w{\[<$])`), "", anywhere, "a colon has no space behind it", "put a space after the colon"},
+	{lazyregexp.New(`^ *(?:- +)?[\w.-]+\s*$`), "mapping values", -1, noColon, "put a colon at the end of this line, before what is indented below it"},
+	{lazyregexp.New(`^ *(?:- +)?[\w.-]+\s*$`), "could not find expected ':'", 0, noColon, "put a colon at the end of this line"},
+	{lazyregexp.New(`^ *(?:- +)?[A-Za-z_]+( )`), "mapping values", -1, noColon, "put a colon behind the first word"},
+	{lazyregexp.New(`^ *(?:- +)?[A-Za-z_]+( )`), "could not find expected ':'", 0, noColon, "put a colon behind the first word"},
 }
 
 const (
@@ -217,12 +219,12 @@ const (
 )
 
 var (
-	reDirective   = regexp.MustCompile(`\{%|%\{|<%`)
-	reSurrogate   = regexp.MustCompile(`(\\u[dD][89a-fA-F])`)
-	reConflict    = regexp.MustCompile(`^()(?:<{7}|={7}|>{7})(?: |\r?$)`)
-	reNoDash      = regexp.MustCompile(`^ *-(["']?[A-Za-z_]+["']? *:(?: |\r?$))`)
-	reOpenBracket = regexp.MustCompile(`^[^"'#\[{]*(?:: +|- +)([\[{])[^\]}]*$`)
-	reOpenQuote   = regexp.MustCompile(`^(?:[^"'#]*(?:: +|- +|[\[{,] *)| *)("(?:[^"\\]|\\.)*|'[^']*)$`)
+	reDirective   = lazyregexp.New(`\{%|%\{|<%`)
+	reSurrogate   = lazyregexp.New(`(\\u[dD][89a-fA-F])`)
+	reConflict    = lazyregexp.New(`^()(?:<{7}|={7}|>{7})(?: |\r?$)`)
+	reNoDash      = lazyregexp.New(`^ *-(["']?[A-Za-z_]+["']? *:(?: |\r?$))`)
+	reOpenBracket = lazyregexp.New(`^[^"'#\[{]*(?:: +|- +)([\[{])[^\]}]*$`)
+	reOpenQuote   = lazyregexp.New(`^(?:[^"'#]*(?:: +|- +|[\[{,] *)| *)("(?:[^"\\]|\\.)*|'[^']*)$`)
 )
 
 // syntaxHint looks at the line named by the reader, and at those around it.
@@ -246,7 +248,7 @@ func (p *parser) syntaxHint(pr *Problem, msg string, lines []string) {
 }
 
 // placed puts the problem where the first line from a number on fits a pattern.
-func (p *parser) placed(pr *Problem, is *regexp.Regexp, lines []string, from int) bool {
+func (p *parser) placed(pr *Problem, is *lazyregexp.Regexp, lines []string, from int) bool {
 	for n := from; n <= len(lines); n++ {
 		if at := is.FindStringSubmatchIndex(lines[n-1]); at != nil {
 			p.place(pr, n, utf8.RuneCountInString(lines[n-1][:at[2]])+1)

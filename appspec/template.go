@@ -1,16 +1,17 @@
 package appspec
 
 import (
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 var (
-	rePlaceholder = regexp.MustCompile(`\{\{.*\}\}|\$\{\w+\}|\$\w+|^<[\w -]+>$`)
+	rePlaceholder = lazyregexp.New(`\{\{.*\}\}|\$\{\w+\}|\$\w+|^<[\w -]+>$`)
 	// reFillIn are the words that samples have where something is to be filled in.
-	reFillIn = regexp.MustCompile(`^(?:\[[^\[\]]+\]|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$|<[\w /.:-]+>`)
+	reFillIn = lazyregexp.New(`^(?:\[[^\[\]]+\]|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$|<[\w /.:-]+>`)
 )
 
 // placeholder warns of a template's variable that was left in a value.

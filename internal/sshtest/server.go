@@ -82,6 +82,7 @@ type Server struct {
 
 	Ended    func(command string) // called when the connection of a command has ended, before that is told to anybody
 	Path     string               // put before the PATH of commands
+	Bare     bool                 // Path is all of the PATH
 	Shell    string               // printed by the login shell before each command
 	Sessions atomic.Int64         // that were opened
 	Received atomic.Int64         // bytes on all connections
@@ -266,7 +267,11 @@ func (s *Server) session(ch ssh.Channel, reqs <-chan *ssh.Request) {
 // gone, the command is not.
 func (s *Server) run(ch ssh.Channel, command string) {
 	cmd := exec.Command("/bin/sh", "-c", command)
-	cmd.Env = []string{"PATH=" + s.Path + ":" + os.Getenv("PATH"), "HOME=" + os.TempDir()}
+	path := s.Path
+	if !s.Bare {
+		path += ":" + os.Getenv("PATH")
+	}
+	cmd.Env = []string{"PATH=" + path, "HOME=" + os.TempDir()}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		_ = ch.Close()

@@ -3,7 +3,6 @@ package inventory
 import (
 	"maps"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 	"github.com/cutover-deploy/cutover/target/tags"
 )
 
@@ -23,10 +23,10 @@ var (
 
 var (
 	// A name becomes a unit, and parts of paths.
-	nameText = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$`)
-	hostText = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9._])?$`)
-	userText = regexp.MustCompile(`^[^\s@:/\x00-\x1f\x7f]{1,100}$`)
-	jumpText = regexp.MustCompile(`^(?:([^\s@:/]+)@)?(\[[^\]\s]+\]|[^\s@:/\[\]]+)(?::(\d+))?$`)
+	nameText = lazyregexp.New(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$`)
+	hostText = lazyregexp.New(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9._])?$`)
+	userText = lazyregexp.New(`^[^\s@:/\x00-\x1f\x7f]{1,100}$`)
+	jumpText = lazyregexp.New(`^(?:([^\s@:/]+)@)?(\[[^\]\s]+\]|[^\s@:/\[\]]+)(?::(\d+))?$`)
 )
 
 // named reads one host of the list.

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cutover-deploy/cutover/internal/lazyregexp"
 )
 
 // MaxBytes is how large a file may be: enough for 20,000 hosts with many tags.
@@ -75,7 +76,7 @@ func (h Host) machine() string {
 	return strings.ToLower(h.Address) + " port " + strconv.Itoa(port)
 }
 
-var lineOf = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
+var lineOf = lazyregexp.New(`^(?:yaml: )?line (\d+): `)
 
 // document reads the one document of the file.
 func (r *reader) document(data []byte) *yaml.Node {

@@ -75,6 +75,7 @@ type Access struct {
 	once     sync.Once
 	slots    chan struct{}
 	sending  agent.Sending
+	plain    bool // executables are not compressed
 	mu       sync.Mutex
 	programs map[string]*program // by path
 	jumps    map[string]*ssh.Client

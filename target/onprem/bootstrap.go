@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,15 +23,15 @@ const startScript = `d=$1; h=$2; u=$3
 if [ -z "$d" ]; then if [ "$(id -u)" = 0 ]; then d=/var/lib/cutover; else d="$HOME/.local/state/cutover"; fi; fi
 a="$d/.agents"
 if [ ! -x "$a/$h" ]; then
-echo "cutover-need $(uname -sm)"
-read -r h n || exit 1
+echo "cutover-need $(uname -sm) $(command -v gzip >/dev/null && echo gzip)"
+read -r h n z || exit 1
 if [ ! -x "$a/$h" ]; then
 [ -d "$d" ] || { (umask 022; mkdir -p "$d") && chmod 711 "$d"; } || exit 1
 umask 077
 [ -d "$a" ] || mkdir "$a" || [ -d "$a" ] || exit 1
 t=$(mktemp "$a/new.XXXXXXXX") || exit 1
 echo cutover-send
-head -c "$n" >"$t" && chmod 700 "$t" && "$t" cutover-agent install "$a/$h" "$h" || { rm -f "$t"; exit 1; }
+head -c "$n" | ${z:-cat} >"$t" && chmod 700 "$t" && "$t" cutover-agent install "$a/$h" "$h" || { rm -f "$t"; exit 1; }
 fi
 fi
 exec "$a/$h" cutover-agent serve "$d" "$u" "$h"`
@@ -155,6 +154,7 @@ const maxNoise = 256 << 10
 // await reads lines until the agent says that it is there, and sends the executable
 // when it is asked for. What else is printed is noise of the login shell.
 func (h *SSH) await(s *session, p *program) (*program, error) {
+	var parcel parcel
 	for noise := 0; noise < maxNoise; {
 		line, err := s.out.ReadString('\n')
 		if err != nil {
@@ -164,14 +164,18 @@ func (h *SSH) await(s *session, p *program) (*program, error) {
 		noise += len(line)
 		switch word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); {
 		case word == "cutover-need":
-			if p, err = h.Access.forPlatform(rest); err != nil {
+			uname, gzips := strings.CutSuffix(rest, " gzip")
+			if p, err = h.Access.forPlatform(uname); err != nil {
 				return nil, &setupError{err}
 			}
-			if _, err := fmt.Fprintf(s.in, "%s %d\n", p.digest, p.size); err != nil {
+			if parcel, err = p.parcel(gzips && !h.Access.plain); err != nil {
+				return nil, &setupError{err}
+			}
+			if _, err := fmt.Fprintf(s.in, "%s %d %s\n", p.digest, parcel.size, parcel.unpack); err != nil {
 				return nil, s.said(err)
 			}
 		case word == "cutover-send":
-			if err := p.send(s); err != nil {
+			if err := parcel.send(s); err != nil {
 				return nil, s.said(err)
 			}
 		case agent.IsBanner(line):
@@ -179,19 +183,6 @@ func (h *SSH) await(s *session, p *program) (*program, error) {
 		}
 	}
 	return nil, errors.New("the login shell prints without end")
-}
-
-func (p *program) send(w io.Writer) error {
-	f, err := os.Open(p.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	n, err := io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(f, p.size), make([]byte, 256<<10))
-	if err == nil && n != p.size {
-		err = fmt.Errorf("%s was changed meanwhile", p.path)
-	}
-	return err
 }
 
 // said adds what the host has printed as error, and how the session ended.

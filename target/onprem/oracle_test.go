@@ -115,7 +115,7 @@ func oracleChild(file string) {
 	var o oracleOrder
 	readJSON(file, &how)
 	readJSON(os.Getenv("CUTOVER_AGENT_CHILD"), &o)
-	a := &onprem.Access{Keys: []string{how.Key}, KnownHosts: []string{how.Known}, Umask: fs.FileMode(o.Umask)}
+	a := onprem.SendPlain(&onprem.Access{Keys: []string{how.Key}, KnownHosts: []string{how.Known}, Umask: fs.FileMode(o.Umask)})
 	if o.Umask == 0 {
 		a.Umask = agent.NoUmask
 	}

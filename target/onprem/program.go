@@ -2,14 +2,17 @@ package onprem
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/cutover-deploy/cutover/target/agent"
 )
@@ -19,6 +22,55 @@ type program struct {
 	path   string
 	digest string
 	size   int64
+
+	once   sync.Once
+	packed []byte // compressed
+	err    error
+}
+
+// parcel is a program as it is sent to a host.
+type parcel struct {
+	size   int64
+	unpack string // command that makes the executable of it; empty: it is the executable
+	open   func() (io.ReadCloser, error)
+}
+
+// parcel is the program, compressed where the host can unpack it: that halves it.
+func (p *program) parcel(gzips bool) (parcel, error) {
+	if !gzips {
+		return parcel{size: p.size, open: func() (io.ReadCloser, error) { return os.Open(p.path) }}, nil
+	}
+	p.once.Do(func() { p.packed, p.err = pack(p.path) })
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.packed)), nil }
+	return parcel{size: int64(len(p.packed)), unpack: "gzip -dc", open: open}, p.err
+}
+
+func pack(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err == nil {
+		_, err = io.Copy(z, f)
+		err = errors.Join(err, z.Close())
+	}
+	return b.Bytes(), err
+}
+
+func (p parcel) send(w io.Writer) error {
+	f, err := p.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(f, p.size), make([]byte, 256<<10))
+	if err == nil && n != p.size {
+		err = errors.New("the executable was changed meanwhile; deploy again")
+	}
+	return err
 }
 
 // own is the program for hosts of the platform of Access.Executable.

@@ -3,6 +3,7 @@ package onprem_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -342,6 +343,31 @@ func TestExecutableIsSentOnceForAllConnections(t *testing.T) {
 	require.Nil(t, doStep(t, hosts[0], j, lifecycle.DownloadBundle))
 	require.EqualValues(t, 2, s.Sessions.Load())
 	require.Less(t, s.Received.Load()-first, int64(64<<10))
+}
+
+// The executable goes compressed to a host that has gzip, and as it is to others.
+func TestExecutableIsSentCompressed(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	info, err := os.Stat(self)
+	require.NoError(t, err)
+	s := sshtest.New(t)
+	a := &onprem.Access{User: "deploy", Keys: []string{s.User.File}, KnownHosts: []string{sshtest.KnownHosts(t, s.Host.Signer.PublicKey(), s.Address)}}
+	defer a.Close()
+	_, hosts := over(t, s, a, 1)
+	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
+	require.Less(t, s.Received.Load(), info.Size()*6/10)
+
+	s = sshtest.New(t)
+	s.Bare, s.Path = true, t.TempDir()
+	for _, tool := range []string{"sh", "id", "uname", "mkdir", "mktemp", "head", "cat", "chmod", "rm"} {
+		path, err := exec.LookPath(tool)
+		require.NoError(t, err)
+		require.NoError(t, os.Symlink(path, filepath.Join(s.Path, tool)))
+	}
+	_, hosts = over(t, s, access(t, s), 1)
+	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
+	require.Greater(t, s.Received.Load(), info.Size())
 }
 
 func TestProgramThatIsNoAgentIsNotSent(t *testing.T) {

@@ -20,11 +20,11 @@ import (
 
 // access lets hosts of an in-process server be reached.
 func access(t *testing.T, s *sshtest.Server) *onprem.Access {
-	a := &onprem.Access{
+	a := onprem.SendPlain(&onprem.Access{
 		User: "deploy", Keys: []string{s.User.File},
 		KnownHosts: []string{sshtest.KnownHosts(t, s.Host.Signer.PublicKey(), s.Address)},
 		Patience:   20 * time.Second,
-	}
+	})
 	t.Cleanup(func() { _ = a.Close() })
 	return a
 }

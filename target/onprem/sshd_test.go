@@ -50,7 +50,7 @@ func realFleet(t *testing.T, n int) fleet {
 }
 
 func (f fleet) hosts() (list []target.Host) {
-	a := &onprem.Access{User: f.Login, Keys: []string{f.Key}, KnownHosts: []string{f.Known}}
+	a := onprem.SendPlain(&onprem.Access{User: f.Login, Keys: []string{f.Key}, KnownHosts: []string{f.Known}})
 	for i, address := range f.Addresses {
 		id := fmt.Sprintf("host-%02d", i+1)
 		list = append(list, &onprem.SSH{ID: id, Address: address, Access: a, State: filepath.Join(f.Dir, "state", id), Root: filepath.Join(f.Dir, id)})

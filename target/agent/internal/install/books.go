@@ -20,43 +20,11 @@ import (
 
 // Names in a State directory.
 const (
-	ownedName = "owned.jsonl"      // what the group owns; its rename is the commit
-	nextName  = "owned.next.jsonl" // the list of an install under way
-	undoName  = "undo.jsonl"       // what an install under way does; gone when it is over
-	keptName  = "kept"             // foreign files taken, edited files replaced
+	ownedName = "owned"      // what the group owns; its rename is the commit
+	nextName  = "owned.next" // the list of an install under way
+	undoName  = "undo.jsonl" // what an install under way does; gone when it is over
+	keptName  = "kept"       // foreign files taken, edited files replaced
 )
-
-// record is what the books know of one owned path.
-type record struct {
-	Path  string      `json:"p"`
-	Kind  kind        `json:"k"`
-	Mode  fs.FileMode `json:"m,omitempty"`
-	Size  int64       `json:"s,omitempty"`
-	Mtime int64       `json:"t,omitempty"`
-	Ino   uint64      `json:"i,omitempty"`
-	UID   int         `json:"u,omitempty"`
-	GID   int         `json:"g,omitempty"`
-
-	Digest string `json:"d,omitempty"`
-	Link   string `json:"l,omitempty"`
-	Attrs  string `json:"a,omitempty"` // ACL that was set, in hexadecimal
-	Fixed  bool   `json:"w,omitempty"` // the mode was asked for
-	By     string `json:"b,omitempty"` // deployment that wrote it
-
-	Label *label `json:"x,omitempty"` // SELinux rule that was registered
-	Took  *kept  `json:"f,omitempty"` // foreign file to bring back
-}
-
-// kept is a file in State that was moved out of a destination.
-type kept struct {
-	ID   string      `json:"id"` // path below the kept directory
-	Kind kind        `json:"k"`
-	Mode fs.FileMode `json:"m,omitempty"`
-	Size int64       `json:"s,omitempty"`
-	UID  int         `json:"u,omitempty"`
-	GID  int         `json:"g,omitempty"`
-	Mt   int64       `json:"t,omitempty"`
-}
 
 // booksHead is the first line of an ownership list.
 type booksHead struct {
@@ -75,9 +43,10 @@ type books struct {
 	settled int64     // ctime of the list: what changed before it is as recorded
 }
 
-// writeLines writes JSON lines with a checksum in the last one, synced, under a
-// temporary name, and renames it to path. A reader sees it whole or not at all.
-func writeLines(path string, lines func(put func(any) error) error) (err error) {
+// writeLines writes lines with a checksum in the last one, synced, under a temporary
+// name, and renames it to path. A reader sees it whole or not at all. No line begins
+// with a quote.
+func writeLines(path string, lines func(w io.Writer) error) (err error) {
 	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -90,9 +59,7 @@ func writeLines(path string, lines func(put func(any) error) error) (err error) 
 	}()
 	sum := sha256.New()
 	w := bufio.NewWriterSize(f, 64<<10)
-	enc := json.NewEncoder(io.MultiWriter(w, sum))
-	enc.SetEscapeHTML(false)
-	if err = lines(enc.Encode); err != nil {
+	if err = lines(io.MultiWriter(w, sum)); err != nil {
 		return err
 	}
 	if _, err = fmt.Fprintf(w, "%q\n", hex.EncodeToString(sum.Sum(nil))); err != nil {
@@ -145,6 +112,15 @@ func readLines(path string, line func([]byte) error) error {
 	}
 }
 
+// writeJSONLines writes lines of JSON in the same way.
+func writeJSONLines(path string, lines func(put func(any) error) error) error {
+	return writeLines(path, func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		return lines(enc.Encode)
+	})
+}
+
 func syncPath(path string) error {
 	if !syncsDirs {
 		return nil
@@ -166,13 +142,12 @@ func readBooks(path string) (*books, error) {
 			first = false
 			return json.Unmarshal(line, &b.head)
 		}
-		r := &record{}
-		if err := json.Unmarshal(line, r); err != nil {
-			return err
+		r, err := parseRecord(string(line))
+		if n := len(b.records); n > 0 && b.records[n-1].By == r.By {
+			r.By = b.records[n-1].By // one string in memory
 		}
-		r.Path, r.Link = disarm(r.Path), disarm(r.Link)
 		b.records = append(b.records, r)
-		return nil
+		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return &books{}, nil
@@ -190,14 +165,19 @@ func readBooks(path string) (*books, error) {
 // records with kept files.
 func writeBooks(path string, head booksHead, records iter.Seq[*record]) (*books, error) {
 	b := &books{head: head}
-	return b, writeLines(path, func(put func(any) error) error {
-		if err := put(head); err != nil {
+	return b, writeLines(path, func(w io.Writer) error {
+		line, err := json.Marshal(head)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
 			return err
 		}
 		for r := range records {
-			line := *r
-			line.Path, line.Link = armour(r.Path), armour(r.Link)
-			if err := put(&line); err != nil {
+			if line, err = r.appendTo(line[:0]); err != nil {
+				return err
+			}
+			if _, err := w.Write(line); err != nil {
 				return err
 			}
 			if r.Took != nil {

@@ -310,7 +310,7 @@ func (n *node) record(deployment string) *record {
 	}
 	r := &record{
 		Path: n.path, Kind: n.kind, Mode: st.Mode, Mtime: st.Mtime, Ino: st.Ino, UID: st.UID, GID: st.GID,
-		Digest: n.digest, Link: n.link, Fixed: n.kind == kindDir && n.fixed, By: deployment, Label: n.label, Took: n.took,
+		Digest: n.digest, Link: n.link, Fixed: n.kind == kindDir && n.fixed, By: deployment, rare: rare{Label: n.label, Took: n.took},
 	}
 	if n.kind == kindFile {
 		r.Size = n.size

@@ -67,7 +67,7 @@ type rule struct {
 }
 
 func (l *undoLog) write(path string) error {
-	return writeLines(path, func(put func(any) error) error {
+	return writeJSONLines(path, func(put func(any) error) error {
 		head := *l
 		head.Drops, head.Labels, head.Dropped = armourAll(l.Drops), armourRules(l.Labels), armourRules(l.Dropped)
 		if err := put(&head); err != nil {
