@@ -1,6 +1,6 @@
 // Package ec2 deploys to EC2 instances: chosen by tags or by Auto Scaling group, taken
 // out of their load balancers and brought back, reached by Run Command, in place or
-// blue/green.
+// blue/green. Machines elsewhere that Systems Manager manages are deployed to in place.
 //
 // A [Fleet] is a deployment group, for a deployment's Target:
 //
@@ -16,6 +16,8 @@
 //
 //   - [Selection]: CodeDeploy's tag groups, Auto Scaling groups, or both. Looked up
 //     when a deployment begins. Nothing matched is an error.
+//   - [Hybrid]: machines outside of EC2 that have a hybrid activation (mi-…), found by
+//     their tags in Systems Manager, alone or in one fleet with instances.
 //   - [Balancers]: target groups and classic load balancers, several at once. A host is
 //     in traffic when it is healthy in all of them, and out of it when it has drained
 //     from all.
@@ -40,7 +42,9 @@
 //     reason.
 //   - Outcomes come from agents, signed, and not from the status or the output of a
 //     command. An answer that is missing or damaged is Unknown, never success.
-//   - An instance that is terminated in the middle of a step is noticed in seconds.
+//   - An instance that is terminated in the middle of a step is noticed in seconds. A
+//     machine outside of EC2 may lose its connection and come back: the limits of [SSM]
+//     say for how long.
 //   - Few calls: 10,000 hosts take 200 commands for each event, and one look per command
 //     and poll, whatever the number of hosts. Share the rates of your account with
 //     package target/throttle.

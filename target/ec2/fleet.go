@@ -28,7 +28,7 @@ type Fleet struct {
 	// deployments are in place.
 	Green *Green
 
-	Instances   Instances   // EC2. Required
+	Instances   Instances   // EC2, or [Hybrid]. Required
 	AutoScaling GroupClient // required with Auto Scaling groups; with Green also a [CopyClient]
 	Reach       Reach       // how hosts are reached. Required
 	Balancers   *Balancers  // nil: there are none

@@ -31,13 +31,26 @@ func (s Scope) arn(service, resource string) string {
 // more: what is called, on what it is called. Calls that only describe cannot be
 // limited to a resource.
 func (f *Fleet) Policy(s Scope, more ...iam.Statement) (string, error) {
-	all := []iam.Statement{iam.AllowOnAny("FindInstances", "ec2:DescribeInstances")}
+	all, hosts := f.findStatements(s)
 	all = append(all, f.groupStatements(s)...)
 	all = append(all, f.Balancers.statements(s)...)
 	if ssm, ok := f.Reach.(*SSM); ok {
-		all = append(all, ssm.statements(s)...)
+		all = append(all, ssm.statements(s, hosts)...)
 	}
 	return iam.PolicyOf(append(all, more...)...).String(), nil
+}
+
+// findStatements allow to find the fleet's hosts, and name what these are.
+func (f *Fleet) findStatements(s Scope) (all []iam.Statement, hosts []string) {
+	h, hybrid := f.Instances.(*Hybrid)
+	if !hybrid || h.EC2 != nil {
+		all, hosts = append(all, iam.AllowOnAny("FindInstances", "ec2:DescribeInstances")), append(hosts, s.arn("ec2", "instance/*"))
+	}
+	if hybrid {
+		machines := s.arn("ssm", "managed-instance/*")
+		all, hosts = append(all, iam.AllowOnAny("FindMachines", "ssm:DescribeInstanceInformation"), iam.Allow("ReadMachineTags", []string{machines}, "ssm:ListTagsForResource")), append(hosts, machines)
+	}
+	return all, hosts
 }
 
 // Statements are what a process that runs the listener needs besides the policy of its
@@ -124,16 +137,19 @@ func (b *Balancers) statements(s Scope) []iam.Statement {
 		}
 		all = append(all, iam.Allow("ShiftInstances", arns, "elasticloadbalancing:RegisterInstancesWithLoadBalancer", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer"))
 	}
+	if len(read.Action) == 0 {
+		return nil // no load balancer is named
+	}
 	return append([]iam.Statement{read}, all...)
 }
 
-func (m *SSM) statements(s Scope) []iam.Statement {
+func (m *SSM) statements(s Scope, hosts []string) []iam.Statement {
 	document := Scope{Region: s.Region}.arn("ssm", "document/"+m.document())
 	if m.document() == "AWS-RunShellScript" {
 		document = strings.Replace(document, ":*:document", "::document", 1) // it is Amazon's
 	}
 	all := []iam.Statement{
-		iam.Allow("SendCommands", []string{document, s.arn("ec2", "instance/*"), s.arn("ssm", "managed-instance/*")}, "ssm:SendCommand"),
+		iam.Allow("SendCommands", append([]string{document}, hosts...), "ssm:SendCommand"),
 		iam.AllowOnAny("ReadCommands", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation"),
 	}
 	if s.Bucket != "" {

@@ -93,3 +93,10 @@ func TestPolicyOfATaggedFleetIsSmall(t *testing.T) {
 	require.NotContains(t, policy, "autoscaling")
 	require.NotContains(t, ec2.HostPolicy(), "s3:")
 }
+
+// Balancers that name none need nothing: a statement without actions is refused by IAM.
+func TestPolicyWithoutBalancersHasNoEmptyStatement(t *testing.T) {
+	policy, err := (&ec2.Fleet{Selection: webTag, Reach: ec2.HostFunc(nil), Balancers: &ec2.Balancers{}}).Policy(ec2.Scope{})
+	require.NoError(t, err)
+	require.Equal(t, map[string]bool{"ec2:DescribeInstances": true}, allowed(t, policy))
+}

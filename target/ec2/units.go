@@ -40,6 +40,9 @@ func (f *Fleet) Units(ctx context.Context) ([]lifecycle.Unit, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.fits(append(slices.Clip(found), fresh...)); err != nil {
+		return nil, err
+	}
 	role := lifecycle.Role("")
 	if f.Green != nil {
 		role = lifecycle.OriginalRole
