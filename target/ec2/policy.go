@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cutover-deploy/cutover/target/iam"
@@ -75,36 +76,67 @@ func (f *Fleet) groupARNs(s Scope) (arns []string) {
 }
 
 func (f *Fleet) groupStatements(s Scope) []iam.Statement {
-	if len(f.Groups) == 0 {
-		if f.Green == nil {
-			return nil
-		}
-		return []iam.Statement{iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances")}
+	_, ends := f.AutoScaling.(CopyClient)
+	ends = ends && f.Green != nil
+	var all []iam.Statement
+	if len(f.Groups) > 0 || ends {
+		all = append(all, iam.AllowOnAny("FindGroups", "autoscaling:DescribeAutoScalingGroups"))
 	}
-	read := iam.AllowOnAny("FindGroups", "autoscaling:DescribeAutoScalingGroups")
-	all := []iam.Statement{iam.Allow("HoldGroups", f.groupARNs(s), "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags")}
-	if f.Green != nil {
-		for _, what := range []string{"LifecycleHooks", "NotificationConfigurations", "Policies", "ScalingActivities", "ScheduledActions"} {
-			read.Action = append(read.Action, "autoscaling:Describe"+what)
-		}
+	if len(f.Groups) > 0 {
+		all = append(all, iam.Allow("HoldGroups", f.groupARNs(s), scaling("SuspendProcesses", "ResumeProcesses", "CreateOrUpdateTags", "DeleteTags")...))
+	}
+	switch {
+	case f.Green == nil:
+		return all
+	case len(f.Groups) > 0 && f.Green.empty():
 		all = append(all, f.copyStatements(s)...)
+	case ends:
+		all = append(all, f.endStatements(s)...)
 	}
-	return append([]iam.Statement{read}, all...)
+	return append(all, iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances"))
+}
+
+// scaling are actions of Auto Scaling.
+func scaling(verbs ...string) []string {
+	actions := make([]string, len(verbs))
+	for i, v := range verbs {
+		actions[i] = "autoscaling:" + v
+	}
+	return actions
+}
+
+// endVerbs end a group, or some of its instances.
+var endVerbs = []string{"UpdateAutoScalingGroup", "DeleteAutoScalingGroup", "TerminateInstanceInAutoScalingGroup"}
+
+// balancerVerbs give the load balancers of a group to another.
+var balancerVerbs = []string{"AttachLoadBalancerTargetGroups", "DetachLoadBalancerTargetGroups", "AttachLoadBalancers", "DetachLoadBalancers"}
+
+// endStatements allow to end originals that a green fleet replaces, in whichever group
+// they are, and to give its load balancers to the green groups.
+func (f *Fleet) endStatements(s Scope) []iam.Statement {
+	arns := f.groupARNs(s)
+	if !f.Tags.Empty() {
+		arns = []string{s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")}
+	}
+	all := []iam.Statement{iam.Allow("EndGroups", arns, scaling(endVerbs...)...)}
+	if len(f.Groups) > 0 {
+		for _, name := range f.Green.Groups {
+			arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name))
+		}
+		all = append(all, iam.Allow("GiveBalancers", arns, scaling(balancerVerbs...)...))
+	}
+	return all
 }
 
 // copyStatements allow to copy a group and to end one. Auto Scaling launches instances
 // of a launch template in the name of whoever made the group.
 func (f *Fleet) copyStatements(s Scope) []iam.Statement {
-	verbs := []string{"CreateAutoScalingGroup", "UpdateAutoScalingGroup", "DeleteAutoScalingGroup", "TerminateInstanceInAutoScalingGroup",
-		"PutScalingPolicy", "PutScheduledUpdateGroupAction", "PutNotificationConfiguration", "EnableMetricsCollection", "PutLifecycleHook", "PutWarmPool",
-		"AttachLoadBalancerTargetGroups", "DetachLoadBalancerTargetGroups", "AttachLoadBalancers", "DetachLoadBalancers"}
-	for i := range verbs {
-		verbs[i] = "autoscaling:" + verbs[i]
-	}
+	verbs := slices.Concat([]string{"CreateAutoScalingGroup", "PutScalingPolicy", "PutScheduledUpdateGroupAction", "PutNotificationConfiguration",
+		"EnableMetricsCollection", "PutLifecycleHook", "PutWarmPool"}, endVerbs, balancerVerbs)
 	all := []iam.Statement{
-		iam.Allow("CopyGroups", f.groupARNs(s), verbs...),
+		iam.AllowOnAny("ReadGroups", scaling("DescribeLifecycleHooks", "DescribeNotificationConfigurations", "DescribePolicies", "DescribeScalingActivities", "DescribeScheduledActions")...),
+		iam.Allow("CopyGroups", f.groupARNs(s), scaling(verbs...)...),
 		iam.AllowOnAny("LaunchByTemplate", "ec2:RunInstances", "ec2:CreateTags"),
-		iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances"),
 	}
 	if len(s.Roles) > 0 {
 		all = append(all, iam.Allow("PassInstanceRoles", s.Roles, "iam:PassRole"))

@@ -43,13 +43,12 @@ func (f *Fleet) Units(ctx context.Context) ([]lifecycle.Unit, error) {
 	if err := f.fits(append(slices.Clip(found), fresh...)); err != nil {
 		return nil, err
 	}
+	if err := f.apart(found, fresh); err != nil {
+		return nil, err
+	}
 	role := lifecycle.Role("")
 	if f.Green != nil {
 		role = lifecycle.OriginalRole
-		isFresh := func(i Instance) bool {
-			return slices.ContainsFunc(fresh, func(o Instance) bool { return o.ID == i.ID })
-		}
-		found = slices.DeleteFunc(found, isFresh)
 	}
 	return append(f.learn(found, role), f.learn(fresh, lifecycle.ReplacementRole)...), nil
 }
