@@ -22,6 +22,7 @@ type options struct {
 	account  string // for the policy; empty: any
 	bucket   string // that hosts fetch from
 	program  string // the agent's executable for hosts; empty: this one
+	programs string // those for several platforms; empty: there is one
 	hybrid   bool   // also machines outside of EC2
 
 	choose       ec2.Selection
@@ -57,6 +58,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.account, "account", "", "the account's `ID`, for the policy that -plan prints (default: any)")
 	fs.StringVar(&o.bucket, "bucket", "", "hosts fetch from the S3 bucket `NAME`, by presigned addresses")
 	fs.StringVar(&o.program, "program", "", "the `PATH` of this program built for the hosts (default: the one that runs)")
+	fs.StringVar(&o.programs, "programs", "", "send hosts of several platforms the programs in `DIR`, called OS-ARCH")
 	fs.StringVar(&h.tag, "tag", "", "instances with these `TAGS`: 'env=prod, env=canary; role=web' is (prod or canary) and web")
 	fs.BoolVar(&o.hybrid, "hybrid", false, "-tag: also machines outside of EC2 that have a hybrid activation (mi-…)")
 	fs.Var((*console.List)(&o.choose.Groups), "group", "the instances of the Auto Scaling group `NAME`; may be repeated")

@@ -22,8 +22,8 @@
 //     in traffic when it is healthy in all of them, and out of it when it has drained
 //     from all.
 //   - [Reach]: the way to the hosts. [SSM] is Systems Manager Run Command: nothing is
-//     installed, the program itself is sent and is the agent. [HostFunc] takes any
-//     other, such as onprem.SSH.
+//     installed, the program itself is sent and is the agent, built for each platform
+//     where there are several. [HostFunc] takes any other, such as onprem.SSH.
 //   - [Green]: replacements, for blue/green. The Auto Scaling group is copied, or another
 //     fleet that is there already takes over.
 //   - [Listener]: deploys the last good revision to instances that Auto Scaling
