@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"internal/awsfake/cloudwatch":   1,
 	"internal/awsfake/lambda":       1,
 	"internal/moto":                 0,
+	"internal/platform":             0,
 	"internal/awserror":             1,
 	"internal/awsfake/machines":     0,
 	"internal/awsfake/elb":          1,

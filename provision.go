@@ -16,14 +16,19 @@ import (
 // provision lets the target make n replacements, and stops trying when ctx ends. What
 // it has made by then is returned beside an error, so that it can be removed again;
 // it may be asked for that until whole ends.
-func (r *runner) provision(ctx, whole context.Context, step lifecycle.Step, n int) (units []lifecycle.Unit, err error) {
+func (r *runner) provision(ctx, whole context.Context, step lifecycle.Step, n int, note func(lifecycle.Note)) (units []lifecycle.Unit, err error) {
 	pool, ok := r.d.Target.(target.Pool)
 	if !ok {
 		return nil, &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: lifecycle.Unsupported,
 			Message: "the plan has the target make replacements, and the target of the Deployment that resumes it cannot"}}
 	}
+	narrator, tells := pool.(target.Narrator)
 	err = r.insist(ctx, func() (err error) {
-		units, err = pool.Provision(ctx, step.Deployment, n)
+		if tells {
+			units, err = narrator.ProvisionNoting(ctx, step.Deployment, n, note)
+		} else {
+			units, err = pool.Provision(ctx, step.Deployment, n)
+		}
 		return err
 	})
 	if err != nil && len(units) == 0 && whole.Err() == nil {

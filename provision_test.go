@@ -59,6 +59,28 @@ func (p *poolOf) Provision(context.Context, string, int) ([]lifecycle.Unit, erro
 	return p.units, p.err
 }
 
+// narrating is a pool that tells what it does.
+type narrating struct{ *fake.Fleet }
+
+func (p narrating) ProvisionNoting(ctx context.Context, deployment string, n int, note func(lifecycle.Note)) ([]lifecycle.Unit, error) {
+	note(lifecycle.Note{Text: "a launch has failed"})
+	return p.Provision(ctx, deployment, n)
+}
+
+// What a pool tells while it makes units is in the journal, with the step.
+func TestPoolsThatTell(t *testing.T) {
+	d := blueGreen(t, narrating{fake.NewBlueGreen(2, &fake.Balancer{})})
+	var said []lifecycle.Record
+	d.Observe = func(r lifecycle.Record) {
+		if r.Kind == lifecycle.Noted && r.Step.Event == lifecycle.Provision {
+			said = append(said, r)
+		}
+	}
+	require.Equal(t, strategy.DeploymentSucceeded, run(t, d).Status)
+	require.Len(t, said, 1)
+	require.Contains(t, string(said[0].Data), "a launch has failed")
+}
+
 // Invariant 14: what was not made for the deployment is not removed, whatever a pool says.
 func TestG26_PoolsThatLie(t *testing.T) {
 	cases := map[string]struct {

@@ -56,7 +56,7 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 		defer cancel()
 	}
 	if step.Unit == "" {
-		e.news, e.err = r.provision(ctx, whole, step, j.units)
+		e.news, e.err = r.provision(ctx, whole, step, j.units, note)
 	} else {
 		task := target.Task{Step: step, Job: r.job, Again: j.again, Expect: j.expect, Foreign: j.foreign, Note: note, Output: r.output(step)}
 		e.err = r.insist(ctx, func() error { return r.d.Target.Perform(ctx, task) })

@@ -26,6 +26,6 @@
 //
 // Package targettest checks all of them in a test of a few lines. Further
 // abilities are interfaces of their own that the engine looks for once, before it
-// touches anything: [Balanced], [Checker], [TestRouted], [Snapshotter], [Settler]. A [Pool] makes
+// touches anything: [Balanced], [Checker], [TestRouted], [Snapshotter], [Settler], [Narrator]. A [Pool] makes
 // the units that a blue/green deployment replaces others with.
 package target

@@ -57,6 +57,15 @@ type Pool interface {
 	Retire(ctx context.Context, unit string) error
 }
 
+// Narrator is what a [Pool] also is when making units takes long, and there is something
+// to tell meanwhile.
+type Narrator interface {
+	// ProvisionNoting is Provision. It calls note, which is not nil, with what a person
+	// should know before it returns, such as launches that fail and are tried again.
+	// The engine calls it in place of Provision, and records the notes.
+	ProvisionNoting(ctx context.Context, deployment string, n int, note func(lifecycle.Note)) ([]lifecycle.Unit, error)
+}
+
 // Settler is what a [Target] also is when it holds something back for as long as a
 // deployment lasts, such as auto scaling that is suspended.
 type Settler interface {

@@ -55,7 +55,11 @@ func connect(ctx context.Context, opt options) (place, error) {
 	if opt.endpoint == "" {
 		limited := cfg.Copy()
 		p.limits.Attach(&limited)
-		p.reach = &ec2.SSM{Client: ssm.NewFromConfig(limited), Program: opt.program,
+		commands := ssm.NewFromConfig(limited)
+		if opt.hybrid {
+			p.instances = &ec2.Hybrid{Client: commands, EC2: p.instances}
+		}
+		p.reach = &ec2.SSM{Client: commands, Program: opt.program, Programs: opt.programs,
 			Store: ec2.Bucket{Client: s3.NewFromConfig(cfg), Name: opt.bucket, Prefix: prefix}}
 		return p, nil
 	}

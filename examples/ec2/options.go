@@ -22,6 +22,8 @@ type options struct {
 	account  string // for the policy; empty: any
 	bucket   string // that hosts fetch from
 	program  string // the agent's executable for hosts; empty: this one
+	programs string // those for several platforms; empty: there is one
+	hybrid   bool   // also machines outside of EC2
 
 	choose       ec2.Selection
 	targetGroups console.List
@@ -56,7 +58,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.account, "account", "", "the account's `ID`, for the policy that -plan prints (default: any)")
 	fs.StringVar(&o.bucket, "bucket", "", "hosts fetch from the S3 bucket `NAME`, by presigned addresses")
 	fs.StringVar(&o.program, "program", "", "the `PATH` of this program built for the hosts (default: the one that runs)")
+	fs.StringVar(&o.programs, "programs", "", "send hosts of several platforms the programs in `DIR`, called OS-ARCH")
 	fs.StringVar(&h.tag, "tag", "", "instances with these `TAGS`: 'env=prod, env=canary; role=web' is (prod or canary) and web")
+	fs.BoolVar(&o.hybrid, "hybrid", false, "-tag: also machines outside of EC2 that have a hybrid activation (mi-…)")
 	fs.Var((*console.List)(&o.choose.Groups), "group", "the instances of the Auto Scaling group `NAME`; may be repeated")
 	fs.Var(&o.targetGroups, "target-group", "behind the target group `NAME` (or ARN); may be repeated")
 	fs.Var(&o.classic, "classic", "behind the classic load balancer `NAME`; may be repeated")
@@ -92,6 +96,8 @@ func (o *options) check(h how) (err error) {
 		return errors.New("say which instances: -tag or -group")
 	case o.revision != "" && o.bucket == "" && o.endpoint == "":
 		return errors.New("hosts are reached by Run Command, and fetch this program and the revision: say -bucket")
+	case o.hybrid && (h.tag == "" || o.endpoint != "" || len(o.targetGroups)+len(o.classic) > 0):
+		return errors.New("-hybrid goes with -tag, and without load balancers and -endpoint: neither knows machines outside of EC2")
 	case o.blueGreen && (len(o.choose.Groups) != 1 || h.tag != ""):
 		return errors.New("-blue-green copies an Auto Scaling group: say exactly one -group, and no -tag")
 	}

@@ -5,44 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
-// codes gives AWS's error codes ours. What is not here is TargetFailed.
-var codes = map[string]lifecycle.Code{
-	"Throttling": lifecycle.Throttled, "ThrottlingException": lifecycle.Throttled, "ThrottledException": lifecycle.Throttled,
-	"RequestLimitExceeded": lifecycle.Throttled, "RequestThrottled": lifecycle.Throttled, "TooManyRequestsException": lifecycle.Throttled,
-	"RequestThrottledException": lifecycle.Throttled, "TooManyUpdates": lifecycle.Throttled,
+// passing are error codes of Auto Scaling and Systems Manager after which the same call
+// may succeed, apart from those that all services have.
+var passing = map[string]bool{"ScalingActivityInProgress": true, "ResourceContention": true, "TooManyUpdates": true}
 
-	"AccessDenied": lifecycle.Denied, "AccessDeniedException": lifecycle.Denied, "UnauthorizedOperation": lifecycle.Denied,
-	"AuthFailure": lifecycle.Denied, "OperationNotPermitted": lifecycle.Denied, "ExpiredToken": lifecycle.Denied,
-	"ExpiredTokenException": lifecycle.Denied, "RequestExpired": lifecycle.Denied, "InvalidClientTokenId": lifecycle.Denied,
-	"UnrecognizedClientException": lifecycle.Denied, "SignatureDoesNotMatch": lifecycle.Denied,
-}
+func awsCode(err error) string { return awserror.Code(err) }
 
-// passing are error codes after which the same call may succeed, apart from those of
-// throttling and of servers.
-var passing = map[string]bool{
-	"InternalFailure": true, "InternalError": true, "InternalServerError": true, "ServiceUnavailable": true, "Unavailable": true,
-	"ServiceUnavailableException": true, "RequestTimeout": true, "ScalingActivityInProgress": true, "ResourceContention": true,
-}
-
-func awsCode(err error) string {
-	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		return e.ErrorCode()
-	}
-	return ""
-}
-
-// codeOf is our code for what AWS answered.
+// codeOf is our code for what AWS answered. A call that may have been done is repeated
+// here for as long as that makes sense, so it is a failure in the end, and not Unknown.
 func codeOf(err error) lifecycle.Code {
-	if c, ok := codes[awsCode(err)]; ok {
+	if c := awserror.Meaning(err); c != lifecycle.Unknown {
 		return c
 	}
 	return lifecycle.TargetFailed
@@ -50,17 +28,7 @@ func codeOf(err error) lifecycle.Code {
 
 // temporary reports whether the same call may succeed a little later: the service was
 // busy or broken, or the answer did not come.
-func temporary(err error) bool {
-	if codeOf(err) == lifecycle.Throttled || passing[awsCode(err)] {
-		return true
-	}
-	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
-		return e.HTTPStatusCode() >= http.StatusInternalServerError
-	}
-	_, answered := errors.AsType[smithy.APIError](err)
-	_, sent := errors.AsType[*smithyhttp.RequestSendError](err)
-	return sent && !answered
-}
+func temporary(err error) bool { return awserror.Retryable(err) || passing[awserror.Code(err)] }
 
 // patience is how long a call is repeated that fails for a reason that passes.
 const patience = 5 * time.Minute

@@ -1,6 +1,7 @@
 package ec2_test
 
 import (
+	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,5 +97,32 @@ func TestG26_NoCapacity(t *testing.T) {
 		require.Equal(t, []string{"web"}, w.Groups.Names())
 		require.Equal(t, before, w.Serving(w.arn))
 		require.Empty(t, w.Groups.Suspended("web"))
+	})
+}
+
+// What happens while a group is copied is in the journal: launches that fail, once for
+// each reason.
+func TestCopyingIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scaled(t, "web", 3)
+		w.Groups.NoCapacity = "there is not sufficient m5.large capacity"
+		time.AfterFunc(10*time.Minute, func() { w.Groups.SetNoCapacity("") })
+		var notes []string
+		d := w.deployment(t, w.blueGreen(), strategy.BlueGreen{})
+		d.Observe = func(r lifecycle.Record) {
+			var n lifecycle.Note
+			if r.Kind == lifecycle.Noted && r.Step.Event == lifecycle.Provision && json.Unmarshal(r.Data, &n) == nil {
+				notes = append(notes, n.Text)
+			}
+		}
+		w.run(t, func() {
+			res, err := d.Run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "Succeeded", string(res.Status), "%+v", res)
+		})
+		require.Len(t, notes, 1, "%q", notes)
+		require.Contains(t, notes[0], "sufficient m5.large capacity")
+		require.Contains(t, notes[0], "tries again")
 	})
 }

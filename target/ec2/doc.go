@@ -1,6 +1,6 @@
 // Package ec2 deploys to EC2 instances: chosen by tags or by Auto Scaling group, taken
 // out of their load balancers and brought back, reached by Run Command, in place or
-// blue/green.
+// blue/green. Machines elsewhere that Systems Manager manages are deployed to in place.
 //
 // A [Fleet] is a deployment group, for a deployment's Target:
 //
@@ -16,12 +16,14 @@
 //
 //   - [Selection]: CodeDeploy's tag groups, Auto Scaling groups, or both. Looked up
 //     when a deployment begins. Nothing matched is an error.
+//   - [Hybrid]: machines outside of EC2 that have a hybrid activation (mi-…), found by
+//     their tags in Systems Manager, alone or in one fleet with instances.
 //   - [Balancers]: target groups and classic load balancers, several at once. A host is
 //     in traffic when it is healthy in all of them, and out of it when it has drained
 //     from all.
 //   - [Reach]: the way to the hosts. [SSM] is Systems Manager Run Command: nothing is
-//     installed, the program itself is sent and is the agent. [HostFunc] takes any
-//     other, such as onprem.SSH.
+//     installed, the program itself is sent and is the agent, built for each platform
+//     where there are several. [HostFunc] takes any other, such as onprem.SSH.
 //   - [Green]: replacements, for blue/green. The Auto Scaling group is copied, or another
 //     fleet that is there already takes over.
 //   - [Listener]: deploys the last good revision to instances that Auto Scaling
@@ -40,7 +42,9 @@
 //     reason.
 //   - Outcomes come from agents, signed, and not from the status or the output of a
 //     command. An answer that is missing or damaged is Unknown, never success.
-//   - An instance that is terminated in the middle of a step is noticed in seconds.
+//   - An instance that is terminated in the middle of a step is noticed in seconds. A
+//     machine outside of EC2 may lose its connection and come back: the limits of [SSM]
+//     say for how long.
 //   - Few calls: 10,000 hosts take 200 commands for each event, and one look per command
 //     and poll, whatever the number of hosts. Share the rates of your account with
 //     package target/throttle.

@@ -28,7 +28,7 @@ type Fleet struct {
 	// deployments are in place.
 	Green *Green
 
-	Instances   Instances   // EC2. Required
+	Instances   Instances   // EC2, or [Hybrid]. Required
 	AutoScaling GroupClient // required with Auto Scaling groups; with Green also a [CopyClient]
 	Reach       Reach       // how hosts are reached. Required
 	Balancers   *Balancers  // nil: there are none
@@ -165,7 +165,7 @@ func (f *Fleet) valid() error {
 		return errors.Join(errUnset, errors.New("set Fleet.Instances and Fleet.Reach"))
 	case f.Selection.empty():
 		return errors.Join(errUnset, errors.New("set Fleet.Tags or Fleet.Groups: an empty selection would be every instance"))
-	case len(f.Groups) > 0 && f.AutoScaling == nil:
+	case f.AutoScaling == nil && (len(f.Groups) > 0 || f.Green != nil && len(f.Green.Groups) > 0):
 		return errors.Join(errUnset, errors.New("set Fleet.AutoScaling: there are Auto Scaling groups"))
 	}
 	return nil

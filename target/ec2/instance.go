@@ -11,7 +11,7 @@ import (
 // that Systems Manager knows.
 type Instance struct {
 	ID    string
-	State string // as EC2 says it: running, stopped, …
+	State string // as EC2 says it: running, stopped, …; of a machine elsewhere its ping status
 	Zone  string // availability zone; empty: none
 	Tags  map[string]string
 	Group string // the Auto Scaling group that it is in; empty: none
@@ -56,6 +56,8 @@ func (f HostFunc) Host(i Instance) target.Host { return f(i) }
 var lostStates = map[string]string{
 	"stopping": "the instance is stopping", "stopped": "the instance is stopped: start it, or terminate it",
 	"shutting-down": "the instance is shutting down", "terminated": "the instance is terminated",
+	"ConnectionLost": "Systems Manager has lost the connection to the machine: look whether it runs, and its SSM agent; deregister it if it will not come back",
+	"Inactive":       "Systems Manager has not heard of the machine for long: look at its SSM agent; deregister it if it will not come back",
 }
 
 // gone reports whether an instance no longer belongs to anything.

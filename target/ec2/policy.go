@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cutover-deploy/cutover/target/iam"
@@ -31,13 +32,26 @@ func (s Scope) arn(service, resource string) string {
 // more: what is called, on what it is called. Calls that only describe cannot be
 // limited to a resource.
 func (f *Fleet) Policy(s Scope, more ...iam.Statement) (string, error) {
-	all := []iam.Statement{iam.AllowOnAny("FindInstances", "ec2:DescribeInstances")}
+	all, hosts := f.findStatements(s)
 	all = append(all, f.groupStatements(s)...)
 	all = append(all, f.Balancers.statements(s)...)
 	if ssm, ok := f.Reach.(*SSM); ok {
-		all = append(all, ssm.statements(s)...)
+		all = append(all, ssm.statements(s, hosts)...)
 	}
 	return iam.PolicyOf(append(all, more...)...).String(), nil
+}
+
+// findStatements allow to find the fleet's hosts, and name what these are.
+func (f *Fleet) findStatements(s Scope) (all []iam.Statement, hosts []string) {
+	h, hybrid := f.Instances.(*Hybrid)
+	if !hybrid || h.EC2 != nil {
+		all, hosts = append(all, iam.AllowOnAny("FindInstances", "ec2:DescribeInstances")), append(hosts, s.arn("ec2", "instance/*"))
+	}
+	if hybrid {
+		machines := s.arn("ssm", "managed-instance/*")
+		all, hosts = append(all, iam.AllowOnAny("FindMachines", "ssm:DescribeInstanceInformation"), iam.Allow("ReadMachineTags", []string{machines}, "ssm:ListTagsForResource")), append(hosts, machines)
+	}
+	return all, hosts
 }
 
 // Statements are what a process that runs the listener needs besides the policy of its
@@ -62,36 +76,67 @@ func (f *Fleet) groupARNs(s Scope) (arns []string) {
 }
 
 func (f *Fleet) groupStatements(s Scope) []iam.Statement {
-	if len(f.Groups) == 0 {
-		if f.Green == nil {
-			return nil
-		}
-		return []iam.Statement{iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances")}
+	_, ends := f.AutoScaling.(CopyClient)
+	ends = ends && f.Green != nil
+	var all []iam.Statement
+	if len(f.Groups) > 0 || ends {
+		all = append(all, iam.AllowOnAny("FindGroups", "autoscaling:DescribeAutoScalingGroups"))
 	}
-	read := iam.AllowOnAny("FindGroups", "autoscaling:DescribeAutoScalingGroups")
-	all := []iam.Statement{iam.Allow("HoldGroups", f.groupARNs(s), "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags")}
-	if f.Green != nil {
-		for _, what := range []string{"LifecycleHooks", "NotificationConfigurations", "Policies", "ScalingActivities", "ScheduledActions"} {
-			read.Action = append(read.Action, "autoscaling:Describe"+what)
-		}
+	if len(f.Groups) > 0 {
+		all = append(all, iam.Allow("HoldGroups", f.groupARNs(s), scaling("SuspendProcesses", "ResumeProcesses", "CreateOrUpdateTags", "DeleteTags")...))
+	}
+	switch {
+	case f.Green == nil:
+		return all
+	case len(f.Groups) > 0 && f.Green.empty():
 		all = append(all, f.copyStatements(s)...)
+	case ends:
+		all = append(all, f.endStatements(s)...)
 	}
-	return append([]iam.Statement{read}, all...)
+	return append(all, iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances"))
+}
+
+// scaling are actions of Auto Scaling.
+func scaling(verbs ...string) []string {
+	actions := make([]string, len(verbs))
+	for i, v := range verbs {
+		actions[i] = "autoscaling:" + v
+	}
+	return actions
+}
+
+// endVerbs end a group, or some of its instances.
+var endVerbs = []string{"UpdateAutoScalingGroup", "DeleteAutoScalingGroup", "TerminateInstanceInAutoScalingGroup"}
+
+// balancerVerbs give the load balancers of a group to another.
+var balancerVerbs = []string{"AttachLoadBalancerTargetGroups", "DetachLoadBalancerTargetGroups", "AttachLoadBalancers", "DetachLoadBalancers"}
+
+// endStatements allow to end originals that a green fleet replaces, in whichever group
+// they are, and to give its load balancers to the green groups.
+func (f *Fleet) endStatements(s Scope) []iam.Statement {
+	arns := f.groupARNs(s)
+	if !f.Tags.Empty() {
+		arns = []string{s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")}
+	}
+	all := []iam.Statement{iam.Allow("EndGroups", arns, scaling(endVerbs...)...)}
+	if len(f.Groups) > 0 {
+		for _, name := range f.Green.Groups {
+			arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name))
+		}
+		all = append(all, iam.Allow("GiveBalancers", arns, scaling(balancerVerbs...)...))
+	}
+	return all
 }
 
 // copyStatements allow to copy a group and to end one. Auto Scaling launches instances
 // of a launch template in the name of whoever made the group.
 func (f *Fleet) copyStatements(s Scope) []iam.Statement {
-	verbs := []string{"CreateAutoScalingGroup", "UpdateAutoScalingGroup", "DeleteAutoScalingGroup", "TerminateInstanceInAutoScalingGroup",
-		"PutScalingPolicy", "PutScheduledUpdateGroupAction", "PutNotificationConfiguration", "EnableMetricsCollection", "PutLifecycleHook", "PutWarmPool",
-		"AttachLoadBalancerTargetGroups", "DetachLoadBalancerTargetGroups", "AttachLoadBalancers", "DetachLoadBalancers"}
-	for i := range verbs {
-		verbs[i] = "autoscaling:" + verbs[i]
-	}
+	verbs := slices.Concat([]string{"CreateAutoScalingGroup", "PutScalingPolicy", "PutScheduledUpdateGroupAction", "PutNotificationConfiguration",
+		"EnableMetricsCollection", "PutLifecycleHook", "PutWarmPool"}, endVerbs, balancerVerbs)
 	all := []iam.Statement{
-		iam.Allow("CopyGroups", f.groupARNs(s), verbs...),
+		iam.AllowOnAny("ReadGroups", scaling("DescribeLifecycleHooks", "DescribeNotificationConfigurations", "DescribePolicies", "DescribeScalingActivities", "DescribeScheduledActions")...),
+		iam.Allow("CopyGroups", f.groupARNs(s), scaling(verbs...)...),
 		iam.AllowOnAny("LaunchByTemplate", "ec2:RunInstances", "ec2:CreateTags"),
-		iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances"),
 	}
 	if len(s.Roles) > 0 {
 		all = append(all, iam.Allow("PassInstanceRoles", s.Roles, "iam:PassRole"))
@@ -124,16 +169,19 @@ func (b *Balancers) statements(s Scope) []iam.Statement {
 		}
 		all = append(all, iam.Allow("ShiftInstances", arns, "elasticloadbalancing:RegisterInstancesWithLoadBalancer", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer"))
 	}
+	if len(read.Action) == 0 {
+		return nil // no load balancer is named
+	}
 	return append([]iam.Statement{read}, all...)
 }
 
-func (m *SSM) statements(s Scope) []iam.Statement {
+func (m *SSM) statements(s Scope, hosts []string) []iam.Statement {
 	document := Scope{Region: s.Region}.arn("ssm", "document/"+m.document())
 	if m.document() == "AWS-RunShellScript" {
 		document = strings.Replace(document, ":*:document", "::document", 1) // it is Amazon's
 	}
 	all := []iam.Statement{
-		iam.Allow("SendCommands", []string{document, s.arn("ec2", "instance/*"), s.arn("ssm", "managed-instance/*")}, "ssm:SendCommand"),
+		iam.Allow("SendCommands", append([]string{document}, hosts...), "ssm:SendCommand"),
 		iam.AllowOnAny("ReadCommands", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation"),
 	}
 	if s.Bucket != "" {

@@ -2,7 +2,6 @@ package ec2_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,17 +62,56 @@ func TestPolicyIsWhatIsCalled(t *testing.T) {
 		})
 		policy, err := fleet().Policy(ec2.Scope{Region: "eu-central-1", Account: "123456789012"})
 		require.NoError(t, err)
-		may := allowed(t, policy)
-		for name := range w.API.Counts() {
-			service, operation, _ := strings.Cut(name, ".")
-			if contains(setUp, operation) {
-				continue
-			}
-			require.True(t, may[prefixes[service]+":"+operation], "%s is called, and the policy does not allow it", name)
-		}
+		w.allAllowed(t, policy, 0)
 		require.NotContains(t, policy, `"Effect": "Deny"`)
 		require.Contains(t, policy, "autoScalingGroupName/web-*")
 	})
+}
+
+// allAllowed checks that a policy allows what was called, from a call on.
+func (w *world) allAllowed(t *testing.T, policy string, from int) {
+	t.Helper()
+	may := allowed(t, policy)
+	for _, c := range w.API.Calls()[from:] {
+		if !contains(setUp, c.Operation) {
+			require.True(t, may[prefixes[c.Service]+":"+c.Operation], "%s is called, and the policy does not allow it", c.Name())
+		}
+	}
+}
+
+// The same, where a green fleet is there already.
+func TestPolicyForAnExistingGreenFleet(t *testing.T) {
+	for name, tc := range map[string]struct {
+		blue, green ec2.Selection
+		actions     int
+	}{
+		"groups": {ec2.Selection{Groups: []string{"blue"}}, ec2.Selection{Groups: []string{"green"}}, 19},
+		"tags":   {color("blue"), color("green"), 11},
+		"mixed":  {color("blue"), ec2.Selection{Groups: []string{"green"}}, 11},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.scaled(t, "blue", 3)
+			require.NoError(t, w.Group(t.Context(), "green", 3))
+			w.pass(t, 3*time.Minute)
+			for _, group := range []string{"blue", "green"} {
+				for _, id := range w.Groups.Members(group) {
+					w.Machines.Tag(id, map[string]string{"color": group})
+				}
+			}
+			before := len(w.API.Calls())
+			f := w.discovering(tc.blue, tc.green)
+			w.run(t, func() {
+				res, err := w.deployment(t, f, strategy.BlueGreen{}).Run(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "Succeeded", string(res.Status), "%s: %+v", name, res)
+			})
+			policy, err := f.Policy(ec2.Scope{})
+			require.NoError(t, err)
+			w.allAllowed(t, policy, before)
+			require.Len(t, allowed(t, policy), tc.actions, "%s: %s", name, policy)
+		})
+	}
 }
 
 func contains(all []string, one string) bool {
@@ -92,4 +130,11 @@ func TestPolicyOfATaggedFleetIsSmall(t *testing.T) {
 	require.Len(t, allowed(t, policy), 6, policy)
 	require.NotContains(t, policy, "autoscaling")
 	require.NotContains(t, ec2.HostPolicy(), "s3:")
+}
+
+// Balancers that name none need nothing: a statement without actions is refused by IAM.
+func TestPolicyWithoutBalancersHasNoEmptyStatement(t *testing.T) {
+	policy, err := (&ec2.Fleet{Selection: webTag, Reach: ec2.HostFunc(nil), Balancers: &ec2.Balancers{}}).Policy(ec2.Scope{})
+	require.NoError(t, err)
+	require.Equal(t, map[string]bool{"ec2:DescribeInstances": true}, allowed(t, policy))
 }

@@ -17,8 +17,11 @@ import (
 
 // Green says where the replacements of a blue/green deployment come from.
 type Green struct {
-	// Selection is a fleet that exists already (CodeDeploy: DISCOVER_EXISTING). Empty:
-	// the fleet's one Auto Scaling group is copied (COPY_AUTO_SCALING_GROUP).
+	// Selection is a fleet that exists already (CodeDeploy: DISCOVER_EXISTING), with no
+	// instance that serves now. It is neither made nor ended by deployments. Where fleets
+	// are Auto Scaling groups, the load balancers of the one that served go over to the
+	// green ones. For the next deployment change the two selections round. Empty: the
+	// fleet's one Auto Scaling group is copied (COPY_AUTO_SCALING_GROUP).
 	Selection
 
 	// Ready is how long the copy may take until its instances are in service in it.
@@ -26,7 +29,10 @@ type Green struct {
 	Ready time.Duration
 }
 
-var _ target.Pool = (*Fleet)(nil)
+var (
+	_ target.Pool     = (*Fleet)(nil)
+	_ target.Narrator = (*Fleet)(nil)
+)
 
 // Provision copies the fleet's Auto Scaling group and waits until n instances are in
 // service in the copy. It does what CodeDeploy was seen to do, in its order: the group
@@ -38,6 +44,12 @@ var _ target.Pool = (*Fleet)(nil)
 // for the deployment is refused. On failure what was launched is returned too, with
 // what Auto Scaling says about it.
 func (f *Fleet) Provision(ctx context.Context, deployment string, n int) ([]lifecycle.Unit, error) {
+	return f.ProvisionNoting(ctx, deployment, n, func(lifecycle.Note) {})
+}
+
+// ProvisionNoting is Provision, and tells once a minute why launches fail, each reason
+// once.
+func (f *Fleet) ProvisionNoting(ctx context.Context, deployment string, n int, note func(lifecycle.Note)) ([]lifecycle.Unit, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -49,6 +61,7 @@ func (f *Fleet) Provision(ctx context.Context, deployment string, n int) ([]life
 	if err != nil {
 		return nil, ofCall(ctx, deployment, err)
 	}
+	p.note, p.told = note, map[string]bool{}
 	do := p.provision
 	if n <= 0 {
 		do = p.made // only what there is
@@ -67,8 +80,10 @@ func ofCall(ctx context.Context, deployment string, err error) error {
 func (f *Fleet) copying(ctx context.Context, deployment string, n int) (*provisioning, error) {
 	c, ok := f.AutoScaling.(CopyClient)
 	switch {
-	case f.Green == nil || !f.Green.empty():
+	case f.Green == nil:
 		return nil, refuse(lifecycle.Unsupported, "the fleet makes no replacements: set Fleet.Green to an empty Green to have the Auto Scaling group copied")
+	case !f.Green.empty():
+		return nil, refuse(lifecycle.NoUnits, "no instance of the green fleet (%s) can be deployed to: start them, or launch others", f.Green.Selection)
 	case !ok || len(f.Groups) != 1 || !f.Tags.Empty():
 		return nil, refuse(lifecycle.Unsupported, "to be copied, a fleet must be exactly one Auto Scaling group and no tags, with a client that can do it; this one is %s", f.Selection)
 	}
@@ -97,6 +112,8 @@ type provisioning struct {
 	deployment string
 	name       string
 	n          int
+	note       func(lifecycle.Note)
+	told       map[string]bool // reasons of failed launches
 }
 
 func (p *provisioning) provision(ctx context.Context) ([]Instance, error) {
@@ -220,7 +237,8 @@ func (p *provisioning) wait(ctx context.Context) ([]Instance, error) {
 	if limit <= 0 {
 		limit = 30 * time.Minute
 	}
-	for deadline := time.Now().Add(limit); ; {
+	deadline := time.Now().Add(limit)
+	for looks := 1; ; looks++ {
 		g, err := p.find(ctx)
 		if err != nil {
 			return nil, err
@@ -237,6 +255,9 @@ func (p *provisioning) wait(ctx context.Context) ([]Instance, error) {
 		if time.Now().After(deadline) {
 			return found, refuse(lifecycle.TargetFailed, "%d of %d instances are in service in %s after %s: %s; the original was left as it is", len(ready), p.n, p.name, limit, p.why(ctx))
 		}
+		if looks%6 == 0 {
+			p.tell(ctx)
+		}
 		if err := sleep(ctx, look); err != nil {
 			return found, err
 		}
@@ -245,14 +266,35 @@ func (p *provisioning) wait(ctx context.Context) ([]Instance, error) {
 
 // why is what Auto Scaling says about launches that failed.
 func (p *provisioning) why(ctx context.Context) string {
-	out, err := p.c.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &p.name})
-	if err != nil {
+	failed, err := p.failures(ctx)
+	switch {
+	case err != nil:
 		return "and what Auto Scaling says about it cannot be read: " + err.Error()
+	case len(failed) == 0:
+		return "no launch has failed; look at the lifecycle hooks of the group, and at how long an instance takes to start"
 	}
-	for _, a := range out.Activities {
-		if a.StatusCode == types.ScalingActivityStatusCodeFailed || a.StatusCode == types.ScalingActivityStatusCodeCancelled {
-			return fmt.Sprintf("%s: %s", aws.ToString(a.Description), aws.ToString(a.StatusMessage))
+	return fmt.Sprintf("%s: %s", aws.ToString(failed[0].Description), aws.ToString(failed[0].StatusMessage))
+}
+
+// tell notes why launches fail while they are waited for. That it cannot be read is not
+// worth a word: the end will tell.
+func (p *provisioning) tell(ctx context.Context) {
+	failed, _ := p.failures(ctx)
+	for _, a := range failed {
+		if why := aws.ToString(a.StatusMessage); !p.told[why] {
+			p.told[why] = true
+			p.note(lifecycle.Note{Code: lifecycle.TargetFailed, Text: fmt.Sprintf("a launch in %s has failed: %s: %s; Auto Scaling tries again, and it is waited for", p.name, aws.ToString(a.Description), why)})
 		}
 	}
-	return "no launch has failed; look at the lifecycle hooks of the group, and at how long an instance takes to start"
+}
+
+// failures are the launches of the copy that failed, the last one first.
+func (p *provisioning) failures(ctx context.Context) ([]types.Activity, error) {
+	out, err := p.c.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &p.name})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(out.Activities, func(a types.Activity) bool {
+		return a.StatusCode != types.ScalingActivityStatusCodeFailed && a.StatusCode != types.ScalingActivityStatusCodeCancelled
+	}), nil
 }

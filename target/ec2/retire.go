@@ -178,10 +178,14 @@ func (f *Fleet) shrink(ctx context.Context, c CopyClient, g types.AutoScalingGro
 	return nil
 }
 
-// handOver lets the copy that has the traffic take over before an original goes.
+// handOver lets the copy that has the traffic, or a green fleet, take over before an
+// original goes.
 func (f *Fleet) handOver(ctx context.Context, c CopyClient, from types.AutoScalingGroup) error {
-	if f.Green == nil || !f.Green.empty() || tagOf(from, replacedTag) != "" {
+	switch {
+	case f.Green == nil || tagOf(from, replacedTag) != "":
 		return nil
+	case !f.Green.empty():
+		return f.passOn(ctx, c, from)
 	}
 	all, err := f.line(ctx)
 	if err != nil {

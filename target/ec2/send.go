@@ -85,7 +85,11 @@ const notBegun = 90
 // script is what hosts run. The same goes to all: each puts in its own id. It prints
 // the signed result and nothing else; what goes wrong before is printed as an error.
 func (s *SSM) script(ctx context.Context, k kind, key []byte) (string, error) {
-	program, digest, err := s.parts.program(ctx, s.Store, s.Program)
+	programs, err := s.programs()
+	if err != nil {
+		return "", err
+	}
+	choices, err := s.parts.programs(ctx, s.Store, programs)
 	if err != nil {
 		return "", err
 	}
@@ -109,22 +113,27 @@ func (s *SSM) script(ctx context.Context, k kind, key []byte) (string, error) {
 	if dir == "" {
 		dir = "/var/lib/cutover"
 	}
-	return fmt.Sprintf(scriptText, quote(dir), digest, quote(program), quote(url), hostMark, notBegun), nil
+	return fmt.Sprintf(scriptText, quote(dir), choices, quote(url), hostMark, notBegun), nil
 }
 
-// scriptText needs nothing on a host but a shell, sed, and curl or wget.
-const scriptText = `S=%[1]s; D=%[2]s; A="$S/.agents/$D"; U="${AWS_SSM_INSTANCE_ID:-}"
+// scriptText needs nothing on a host but a shell, sed, tr, and curl or wget. Hosts say
+// themselves of which platform they are, so one command goes to hosts of several.
+const scriptText = `S=%[1]s; U="${AWS_SSM_INSTANCE_ID:-}"; P="$(uname -sm | tr A-Z a-z)"
 fetch() { if command -v curl >/dev/null; then curl -fsS --retry 5 -o "$2" "$1"; else wget -q -O "$2" "$1"; fi; }
-case "$U" in ''|*[!A-Za-z0-9-]*) echo "the SSM agent does not say which host this is" >&2; exit %[6]d;; esac
+case "$U" in ''|*[!A-Za-z0-9-]*) echo "the SSM agent does not say which host this is" >&2; exit %[5]d;; esac
+case "$P" in
+%[2]s*) echo "the host is $P, and there is no program for that: build it for the platform, and name it after that (linux-arm64) in a directory that SSM.Programs names" >&2; exit %[5]d;;
+esac
+A="$S/.agents/$D"
 if ! test -x "$A"; then
   T="$S/.agents/new.$$"
-  { mkdir -p "$S" && chmod 711 "$S" && mkdir -p -m 700 "$S/.agents" && fetch %[3]s "$T" && chmod 700 "$T" && "$T" cutover-agent install "$A" "$D"; } >&2 ||
-    { rm -f "$T"; echo "the agent cannot be brought to this host" >&2; exit %[6]d; }
+  { mkdir -p "$S" && chmod 711 "$S" && mkdir -p -m 700 "$S/.agents" && fetch "$F" "$T" && chmod 700 "$T" && "$T" cutover-agent install "$A" "$D"; } >&2 ||
+    { rm -f "$T"; echo "the agent cannot be brought to this host" >&2; exit %[5]d; }
 fi
 B="$S/.agents/batch.$$"
 trap 'rm -f "$B"' EXIT
-(umask 077; fetch %[4]s "$B") >&2 || { echo "the steps cannot be fetched" >&2; exit %[6]d; }
-sed "s/%[5]s/$U/g" "$B" | "$A" cutover-agent perform "$S" - -
+(umask 077; fetch %[3]s "$B") >&2 || { echo "the steps cannot be fetched" >&2; exit %[5]d; }
+sed "s/%[4]s/$U/g" "$B" | "$A" cutover-agent perform "$S" - -
 `
 
 // quote makes one word of a text, for a shell.

@@ -59,7 +59,8 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 }
 
 // Settle gives back to the fleet's Auto Scaling groups what deployments have suspended,
-// and after a blue/green deployment makes the group that serves the fleet's own. The
+// and after a blue/green deployment makes the group that serves the fleet's own, or
+// gives its load balancers to the green fleet that serves. The
 // engine calls it when a deployment has ended, its rollback included, however it
 // ended. What a deployment left that never ended is given back too. It can be called
 // again.
@@ -80,6 +81,11 @@ func (f *Fleet) Settle(ctx context.Context, _ *target.Job) error {
 		}
 		if all, err = f.line(ctx); err != nil { // some may be gone
 			return errors.Join(append(errs, err)...)
+		}
+	}
+	if c, ok := f.AutoScaling.(CopyClient); ok && f.Green != nil && !f.Green.empty() {
+		for _, g := range all {
+			errs = append(errs, f.passOn(ctx, c, g))
 		}
 	}
 	errs = append(errs, f.releaseAll(ctx, all))

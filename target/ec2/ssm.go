@@ -41,6 +41,11 @@ type SSM struct {
 	// Program is the executable that is sent to hosts, for their platform; it calls
 	// agent.Main. Empty: the one that runs now.
 	Program string
+	// Programs is a directory of the same program for several platforms, in files called
+	// OS-ARCH as Go has it, such as linux-amd64 and linux-arm64. Each host takes its own;
+	// Program counts for nothing then. Empty: all hosts are of one platform. A host that
+	// there is no program for is refused, and nothing is begun there.
+	Programs string
 	// Dir is the state directory on hosts. Empty: /var/lib/cutover.
 	Dir string
 	// Agent is how agents are set up. Its Digest counts for nothing. The zero value is

@@ -104,9 +104,7 @@ func newReal(t *testing.T, n int) *real {
 	r.run = ssm.New(r.api, ssm.Shell(func(host, script string) string { return strings.Replace(script, mark, host, 1) }))
 	r.run.Known = r.world.Up
 	for range n {
-		id := r.world.Launch("eu-central-1a", map[string]string{"role": "web"})
-		require.NoError(t, os.MkdirAll(filepath.Join(root, id, "root"), 0o755))
-		r.ids = append(r.ids, id)
+		r.add(t, r.world.Launch("eu-central-1a", map[string]string{"role": "web"}))
 	}
 	r.reach = r.newReach()
 	t.Cleanup(func() {
@@ -115,6 +113,12 @@ func newReal(t *testing.T, n int) *real {
 		os.RemoveAll(root)
 	})
 	return r
+}
+
+// add makes a place for a host.
+func (r *real) add(t *testing.T, id string) {
+	require.NoError(t, os.MkdirAll(filepath.Join(r.root, id, "root"), 0o755))
+	r.ids = append(r.ids, id)
 }
 
 func (r *real) newReach() *ec2.SSM {

@@ -15,7 +15,6 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/target"
-	"github.com/cutover-deploy/cutover/target/agent"
 )
 
 // Store is a place that hosts can fetch from without credentials.
@@ -71,16 +70,20 @@ type packed struct {
 	size int64
 }
 
-// program puts the agent's executable, and returns its address and digest.
-func (p *parts) program(ctx context.Context, to Store, path string) (url, digest string, err error) {
-	if path == "" {
-		if !agent.MainCalled() {
-			return "", "", refuse(lifecycle.TargetFailed, "this program cannot be an agent on a host: call agent.Main first thing in main, or set SSM.Program to one that does")
+// programs puts the agent's executables, and returns the choice that hosts have.
+func (p *parts) programs(ctx context.Context, to Store, all []program) (choices string, err error) {
+	for _, one := range all {
+		url, digest, err := p.program(ctx, to, one.path)
+		if err != nil {
+			return "", err
 		}
-		if path, err = os.Executable(); err != nil {
-			return "", "", err
-		}
+		choices += one.choice(digest, url)
 	}
+	return choices, nil
+}
+
+// program puts one of them, and returns its address and digest.
+func (p *parts) program(ctx context.Context, to Store, path string) (url, digest string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", "", refuse(lifecycle.TargetFailed, "the agent's executable cannot be read: %v", err)

@@ -40,13 +40,15 @@ func (f *Fleet) Units(ctx context.Context) ([]lifecycle.Unit, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.fits(append(slices.Clip(found), fresh...)); err != nil {
+		return nil, err
+	}
+	if err := f.apart(found, fresh); err != nil {
+		return nil, err
+	}
 	role := lifecycle.Role("")
 	if f.Green != nil {
 		role = lifecycle.OriginalRole
-		isFresh := func(i Instance) bool {
-			return slices.ContainsFunc(fresh, func(o Instance) bool { return o.ID == i.ID })
-		}
-		found = slices.DeleteFunc(found, isFresh)
 	}
 	return append(f.learn(found, role), f.learn(fresh, lifecycle.ReplacementRole)...), nil
 }
@@ -235,7 +237,7 @@ func (f *Fleet) lookUp(ctx context.Context, _ string, ids []string) []batch.Resu
 		case err != nil:
 			out[i].Err = err
 		case at < 0:
-			out[i].Err = refuse(lifecycle.UnitLost, "EC2 knows no instance %s: it was there when the deployment was planned", id)
+			out[i].Err = refuse(lifecycle.UnitLost, "there is no instance %s any more: it was there when the deployment was planned", id)
 		default:
 			out[i].Value = found[at]
 			if out[i].Value.Group == "" {

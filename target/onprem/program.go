@@ -11,9 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 
+	"github.com/cutover-deploy/cutover/internal/platform"
 	"github.com/cutover-deploy/cutover/target/agent"
 )
 
@@ -90,7 +90,7 @@ func (a *Access) own() (*program, error) {
 
 // forPlatform is the program for a host that says "uname -sm".
 func (a *Access) forPlatform(uname string) (*program, error) {
-	os, arch, ok := platform(uname)
+	os, arch, ok := platform.Of(uname)
 	if !ok {
 		return nil, fmt.Errorf("the host is %q, a platform that is not known", uname)
 	}
@@ -101,17 +101,6 @@ func (a *Access) forPlatform(uname string) (*program, error) {
 		return nil, fmt.Errorf("the host is %s/%s, this program %s/%s: build it for the host, as %s-%s in a directory that Access.Executables names", os, arch, runtime.GOOS, runtime.GOARCH, os, arch)
 	}
 	return a.own()
-}
-
-var archs = map[string]string{
-	"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64", "i386": "386", "i686": "386",
-	"armv6l": "arm", "armv7l": "arm", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x", "loongarch64": "loong64",
-}
-
-func platform(uname string) (os, arch string, ok bool) {
-	os, arch, _ = strings.Cut(strings.TrimSpace(uname), " ")
-	arch, ok = archs[arch]
-	return strings.ToLower(os), arch, ok && os != ""
 }
 
 // program reads an executable, once: its digest, and whether it can be an agent.

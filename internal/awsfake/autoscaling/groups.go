@@ -39,7 +39,7 @@ type Groups struct {
 	Balancers Registrar // nil: there are none
 
 	// NoCapacity, if not empty, is why nothing can be launched: EC2's own words.
-	NoCapacity string
+	NoCapacity string // while the world runs: SetNoCapacity
 	// OnLaunch, if not nil, is told of each machine that is launched.
 	OnLaunch func(group, instance string)
 
@@ -204,6 +204,13 @@ func (gr *group) zones() (small, large string, gap int) {
 	}
 	small, large = zones[0], zones[len(zones)-1]
 	return small, large, n[large] - n[small]
+}
+
+// SetNoCapacity changes NoCapacity.
+func (g *Groups) SetNoCapacity(why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.NoCapacity = why
 }
 
 // launch starts a machine in a zone; empty: where there are fewest.

@@ -1,4 +1,5 @@
-// Package ssm answers the calls of Systems Manager Run Command from memory. A command
+// Package ssm answers the calls of Systems Manager Run Command, and of managed nodes
+// outside of EC2, from memory. A command
 // is really run for each of its hosts: by [Shell] as a process on this machine, or by a
 // function of a test. Lists lag behind, output is cut off, and hosts can be made to
 // answer with any status.
@@ -41,12 +42,19 @@ type Ended struct {
 // SSM is Run Command. Set the fields before the first call.
 type SSM struct {
 	Run Run
-	// Known reports whether a host is managed. Nil: all are.
+	// Known reports whether an EC2 instance is managed. Nil: all are.
 	Known func(id string) bool
+	// EC2 lists the EC2 instances that are managed nodes. Nil: none are listed.
+	EC2 func() []Node
+	// NodeLag is how long a machine does not show in lists after its activation.
+	NodeLag time.Duration
+	// StrictIDs makes a list by ids fail if one of them is unknown.
+	StrictIDs bool
 	// Lag is how long a command does not show in lists.
 	Lag time.Duration
 
 	mu       sync.Mutex
+	nodes    []*Node
 	commands map[string]*command
 	made     int
 	scripted map[string][]string // by host: statuses in place of running
@@ -71,6 +79,8 @@ func New(api *awsfake.API, run Run) *SSM {
 	on(s, api, "SendCommand", s.send)
 	on(s, api, "ListCommandInvocations", s.list)
 	on(s, api, "GetCommandInvocation", s.get)
+	on(s, api, "DescribeInstanceInformation", s.describe)
+	on(s, api, "ListTagsForResource", s.tags)
 	return s
 }
 
@@ -109,7 +119,7 @@ func (s *SSM) send(in *sdk.SendCommandInput) (*sdk.SendCommandOutput, error) {
 		return nil, awsfake.APIError("ValidationException", "the comment is too long")
 	}
 	for _, id := range in.InstanceIds {
-		if s.Known != nil && !s.Known(id) {
+		if !s.known(id) {
 			return nil, awsfake.APIError("InvalidInstanceId", "Instances not in a valid state for account: "+id)
 		}
 	}
