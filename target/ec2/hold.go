@@ -70,7 +70,6 @@ func toHold(g types.AutoScalingGroup, deployment string, processes []string) hel
 // give the processes back, also if this program is no more.
 func hold(ctx context.Context, c GroupClient, g types.AutoScalingGroup, deployment string, processes []string) error {
 	next := toHold(g, deployment, processes)
-	missing := slices.DeleteFunc(slices.Clone(next.processes), func(p string) bool { return slices.Contains(suspended(g), p) })
 	if len(next.processes) == 0 {
 		return nil // somebody else has suspended all of them
 	}
@@ -82,11 +81,8 @@ func hold(ctx context.Context, c GroupClient, g types.AutoScalingGroup, deployme
 			return err
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	err := insist(ctx, func() error {
-		_, err := c.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: g.AutoScalingGroupName, ScalingProcesses: missing})
+	err := insist(ctx, func() error { // also those that show as suspended: the look may be from before they were given back
+		_, err := c.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: g.AutoScalingGroupName, ScalingProcesses: next.processes})
 		return err
 	})
 	if err != nil {
