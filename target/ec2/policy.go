@@ -182,7 +182,7 @@ func (m *SSM) statements(s Scope, hosts []string) []iam.Statement {
 	}
 	all := []iam.Statement{
 		iam.Allow("SendCommands", append([]string{document}, hosts...), "ssm:SendCommand"),
-		iam.AllowOnAny("ReadCommands", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation"),
+		iam.AllowOnAny("ReadCommands", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation", "ssm:DescribeInstanceInformation"),
 	}
 	if s.Bucket != "" {
 		all = append(all, iam.Allow("PutWhatHostsFetch", []string{"arn:aws:s3:::" + s.Bucket + "/" + s.Prefix + "*"}, "s3:GetObject", "s3:PutObject"))
