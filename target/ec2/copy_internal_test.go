@@ -105,6 +105,7 @@ func TestMoves(t *testing.T) {
 		require.NotEmpty(t, allow.judge(s), s)
 		require.NotEmpty(t, block.judge(s), s)
 	}
+	require.True(t, healthOf(elbHealth("unhealthy.draining")).registered(), "only \"draining\" is deregistered")
 	require.Equal(t, strange, healthOf(elbHealth("SOMETHING_NEW")).State, "I11: never healthy")
 }
 
