@@ -71,7 +71,7 @@ func (l *Listener) Statements(s Scope) []iam.Statement {
 func (f *Fleet) groupARNs(s Scope) (arns []string) {
 	for _, name := range f.Groups {
 		arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name))
-		if f.Green != nil {
+		if f.copies() {
 			arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name+"-*"))
 		}
 	}

@@ -133,7 +133,7 @@ func TestPolicyIsLimitedToTheFleet(t *testing.T) {
 		sends     []string
 	}{
 		"a group": {ec2.Selection{Groups: []string{"web"}}, nil, nil,
-			[]string{"StringEquals ssm:resourceTag/aws:autoscaling:groupName web"}},
+			[]string{"StringEquals ssm:resourceTag/aws:autoscaling:groupName web", "StringLike ssm:resourceTag/aws:autoscaling:groupName web-*"}},
 		"a copy": {ec2.Selection{Groups: []string{"web"}}, &ec2.Green{},
 			[]string{"StringEquals aws:ResourceTag/aws:autoscaling:groupName web", "StringLike aws:ResourceTag/aws:autoscaling:groupName web-*"},
 			[]string{"StringEquals ssm:resourceTag/aws:autoscaling:groupName web", "StringLike ssm:resourceTag/aws:autoscaling:groupName web-*"}},

@@ -45,7 +45,7 @@ func whichOf(g tags.Group) (of []which) {
 // of copies that have taken over.
 func (f *Fleet) originals() (of []which, ok bool) {
 	of, ok = f.Selection.which()
-	if ok && f.Green != nil && f.Green.empty() {
+	if ok && f.copies() {
 		for _, name := range f.Groups {
 			of = append(of, which{"StringLike", groupNameTag, name + "-*"})
 		}
@@ -53,10 +53,14 @@ func (f *Fleet) originals() (of []which, ok bool) {
 	return of, ok
 }
 
+// copies reports whether the groups of the fleet may be copies of those that it names:
+// also in place, after a blue/green deployment.
+func (f *Fleet) copies() bool { return f.Green == nil || f.Green.empty() }
+
 // members are all instances that are deployed to.
 func (f *Fleet) members() (of []which, ok bool) {
 	of, ok = f.originals()
-	if f.Green == nil || f.Green.empty() {
+	if f.copies() {
 		return of, ok
 	}
 	more, too := f.Green.which()
