@@ -358,3 +358,23 @@ func TestBlueGreenNeedsBalancers(t *testing.T) {
 		require.True(t, w.Machines.Up(ids[0]))
 	})
 }
+
+// What an operator has suspended in the original stays suspended in what takes over,
+// and nothing else.
+func TestWhatPeopleSuspendStaysSuspended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scaled(t, "web", 2)
+		_, err := w.AutoScaling.SuspendProcesses(t.Context(), &autoscaling.SuspendProcessesInput{AutoScalingGroupName: aws.String("web"), ScalingProcesses: []string{"AZRebalance", "Launch"}})
+		require.NoError(t, err)
+		w.run(t, func() {
+			d := w.deployment(t, w.blueGreen(), strategy.BlueGreen{})
+			d.ID = "d-1"
+			res, err := d.Run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "Succeeded", string(res.Status), "%+v", res.Failure)
+		})
+		require.Equal(t, []string{"AZRebalance", "Launch"}, w.Groups.Suspended("web-d-1"))
+		require.NotContains(t, ours(w.group(t, "web-d-1")), "cutover:held")
+	})
+}

@@ -106,3 +106,27 @@ func release(ctx context.Context, c GroupClient, g types.AutoScalingGroup) error
 	}
 	return dropTags(ctx, c, nameOf(g), heldTag)
 }
+
+// suspendToo suspends in a copy what somebody else than a deployment has suspended in
+// the original, and no longer counts it among what is to be given back.
+func suspendToo(ctx context.Context, c GroupClient, from, to types.AutoScalingGroup) error {
+	theirs := missing(suspended(from), heldBy(from).processes)
+	if len(theirs) == 0 {
+		return nil
+	}
+	ours := heldBy(to)
+	left := held{ours.deployment, missing(ours.processes, theirs)}
+	var err error
+	switch {
+	case len(left.processes) == len(ours.processes):
+	case len(left.processes) == 0:
+		err = dropTags(ctx, c, nameOf(to), heldTag)
+	default:
+		err = setTag(ctx, c, nameOf(to), heldTag, left.String())
+	}
+	if err != nil {
+		return err
+	}
+	_, err = c.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: to.AutoScalingGroupName, ScalingProcesses: theirs})
+	return err
+}

@@ -104,8 +104,12 @@ func TestStormBlueGreen(t *testing.T) {
 				time.Sleep(4 * time.Minute)
 			})
 			require.GreaterOrEqual(t, fewest, 100-int(vanished.Load()), "seed %d", seed)
+			w.API.Inject(nil)
 			for _, name := range w.Groups.Names() {
 				require.Empty(t, w.Groups.Suspended(name), "seed %d", seed)
+				if members := w.Groups.Members(name); slices.ContainsFunc(w.Serving(w.arn), func(id string) bool { return slices.Contains(members, id) }) {
+					require.Equal(t, []string{w.arn}, w.group(t, name).TargetGroupARNs, "seed %d: what serves is behind the load balancer for good", seed)
+				}
 			}
 		})
 	}

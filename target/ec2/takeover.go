@@ -16,7 +16,7 @@ import (
 const keptRunning = " kept"
 
 // inherit makes a copy what the original was: with its load balancers, its sizes, its
-// warm pool and the hook of a listener. Each part can be done again, and is, until the
+// warm pool, the hook of a listener, and what people have suspended. Each part can be done again, and is, until the
 // original is marked as replaced.
 func inherit(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup) error {
 	for _, part := range []struct {
@@ -31,6 +31,7 @@ func inherit(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup)
 		}},
 		{"warm pool", func() error { return warm(ctx, c, from, to) }},
 		{"lifecycle hook", func() error { return moveHook(ctx, c, from, to) }},
+		{"suspended processes", func() error { return suspendToo(ctx, c, from, to) }},
 	} {
 		if err := insist(ctx, part.do); err != nil {
 			return failed("giving the "+part.what+" of "+nameOf(from)+" to "+nameOf(to), err)

@@ -74,10 +74,17 @@ func groupsOf(ctx context.Context, c GroupClient, s Selection) ([]types.AutoScal
 		return nil, nil
 	}
 	found, err := groupsNamed(ctx, c, s.Groups)
-	if err == nil && len(found) == 0 {
-		err = refuse(lifecycle.NoUnits, "there is no %s", s)
+	if err != nil {
+		return nil, err
 	}
-	return found, err
+	names := make([]string, len(found))
+	for i, g := range found {
+		names[i] = nameOf(g)
+	}
+	if none := missing(s.Groups, names); len(none) > 0 {
+		return nil, refuse(lifecycle.NoUnits, "there is no Auto Scaling group %q, of the green fleet: look at the name, the region and the account", none[0])
+	}
+	return found, nil
 }
 
 // learn remembers instances, with their hosts, and makes units of them.
