@@ -138,7 +138,7 @@ func (p *provisioning) provision(ctx context.Context) ([]Instance, error) {
 	if err != nil {
 		return found, err
 	}
-	g, err = p.find(ctx)
+	g, err = p.appear(ctx)
 	if err == nil {
 		err = hold(ctx, p.c, g, p.deployment, whileNew) // nobody would deploy to what it launches now
 	}
