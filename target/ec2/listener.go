@@ -36,7 +36,8 @@ type HookClient interface {
 //
 // It polls the groups and needs no queue. What it does to an instance is known by the
 // instance and the revision, so one that is started again goes on, and does nothing
-// twice. Copies in the making, of blue/green deployments, it leaves alone.
+// twice. Copies in the making, of blue/green deployments, it leaves alone; what a group
+// launches that was replaced and kept gets the revision, and no traffic.
 type Listener struct {
 	Groups      []string   // names of Auto Scaling groups; their copies are meant too. Required
 	AutoScaling HookClient // required
@@ -115,7 +116,7 @@ func (l *Listener) Run(ctx context.Context) error {
 				if id := aws.ToString(i.InstanceId); i.LifecycleState == types.LifecycleStatePendingWait && !inTheMaking(g) && l.take(id) {
 					all.Go(func() {
 						defer l.leave(id)
-						l.launch(ctx, nameOf(g), id)
+						l.launch(ctx, g, id)
 					})
 				}
 			}
@@ -150,7 +151,8 @@ func (l *Listener) leave(id string) {
 
 // launch deploys to one instance and answers the hook. An instance that waits for
 // another hook is looked at again later.
-func (l *Listener) launch(ctx context.Context, group, id string) {
+func (l *Listener) launch(ctx context.Context, g types.AutoScalingGroup, id string) {
+	group, traffic := nameOf(g), l.Balancers != nil && tagOf(g, replacedTag) == ""
 	if l.alive(ctx, group, id) != nil {
 		return
 	}
@@ -161,7 +163,7 @@ func (l *Listener) launch(ctx context.Context, group, id string) {
 			l.alive(beating, group, id) // what it costs is seen when the hook is answered
 		}
 	})
-	err := l.deploy(ctx, id)
+	err := l.deploy(ctx, id, traffic)
 	stop()
 	all.Wait()
 	if ctx.Err() != nil {
@@ -221,7 +223,7 @@ func (e noJob) Unwrap() error { return e.error }
 
 // deploy brings the last good revision to an instance, and the next one if there is
 // another by then: a deployment that ended meanwhile has not seen the instance.
-func (l *Listener) deploy(ctx context.Context, id string) error {
+func (l *Listener) deploy(ctx context.Context, id string, traffic bool) error {
 	for before, again := "", false; ; again = true {
 		job, err := l.Job(ctx)
 		switch {
@@ -230,12 +232,12 @@ func (l *Listener) deploy(ctx context.Context, id string) error {
 		case job == nil, again && job.Revision.Digest == before:
 			return nil
 		}
-		if again && l.Balancers != nil { // it has its traffic already
+		if again && traffic { // it has its traffic already
 			if err := l.Balancers.SetWeight(ctx, id, 0); err != nil {
 				return err
 			}
 		}
-		if err := l.bring(ctx, job, id); err != nil {
+		if err := l.bring(ctx, job, id, traffic); err != nil {
 			return err
 		}
 		before = job.Revision.Digest
@@ -243,10 +245,10 @@ func (l *Listener) deploy(ctx context.Context, id string) error {
 }
 
 // bring takes an instance through the events of a launch.
-func (l *Listener) bring(ctx context.Context, job *target.Job, id string) error {
+func (l *Listener) bring(ctx context.Context, job *target.Job, id string, traffic bool) error {
 	deployment := fmt.Sprintf("launch-%s-%.16s", id, hexOf(job.Revision.Digest))
 	for _, e := range lifecycle.Launch.Events() {
-		if l.Balancers == nil && (e == lifecycle.BeforeAllowTraffic || e == lifecycle.AllowTraffic || e == lifecycle.AfterAllowTraffic) {
+		if !traffic && (e == lifecycle.BeforeAllowTraffic || e == lifecycle.AllowTraffic || e == lifecycle.AfterAllowTraffic) {
 			continue
 		}
 		task := target.Task{Job: job, Step: lifecycle.Step{Deployment: deployment, Unit: id, Event: e}}

@@ -14,6 +14,7 @@ import (
 	"github.com/cutover-deploy/cutover/internal/awsfake"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
+	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/ec2"
 	"github.com/cutover-deploy/cutover/target/fake"
@@ -202,5 +203,27 @@ func TestALostAnswerToTheHook(t *testing.T) {
 			w.listen(t, func() *ec2.Listener { return l }, 20*time.Minute)
 		})
 		require.Equal(t, [3]int{1, 0, 1}, [3]int{good, bad, lost})
+	})
+}
+
+// A group that was replaced and kept gets no traffic, whatever it launches.
+func TestLaunchesOfAKeptGroupGetNoTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scaled(t, "web", 2)
+		var good, bad int
+		l := w.listener(&good, &bad)
+		require.NoError(t, l.Install(t.Context()))
+		w.run(t, func() {
+			d := w.deployment(t, w.blueGreen(), strategy.BlueGreen{KeepAlive: true})
+			d.ID = "d-1"
+			_, err := d.Run(t.Context())
+			require.NoError(t, err)
+			w.Machines.Terminate(w.Groups.Members("web")[0])
+			w.listen(t, func() *ec2.Listener { return l }, 20*time.Minute)
+		})
+		require.Equal(t, [2]int{1, 0}, [2]int{good, bad})
+		require.Len(t, w.Groups.Members("web"), 2)
+		require.ElementsMatch(t, w.Groups.Members("web-d-1"), w.Serving(w.arn))
 	})
 }
