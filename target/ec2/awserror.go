@@ -42,6 +42,9 @@ func insistFor(ctx context.Context, limit time.Duration, f func() error) error {
 	deadline := time.Now().Add(limit)
 	for pause := time.Second; ; pause = min(2*pause, 20*time.Second) {
 		err := f()
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			return cause // whatever the SDK made of it
+		}
 		if err == nil || !temporary(err) || time.Now().Add(pause).After(deadline) {
 			return err
 		}

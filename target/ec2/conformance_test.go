@@ -49,7 +49,7 @@ func TestTaggedFleetKeepsTheContractOfTargets(t *testing.T) {
 				f.Balancers.Classic = []string{"old", "older"}
 				return f
 			})
-			h.Traffic = h.Target.(*ec2.Fleet).Balancers
+			h.Traffic, h.Compares = h.Target.(*ec2.Fleet).Balancers, true
 			return h, nil
 		})
 		require.NoError(t, err)
@@ -73,13 +73,18 @@ func harness(t *testing.T, w *world, open func() *ec2.Fleet) *targettest.Harness
 		},
 		Sick: func(unit string) { w.ELB.SetHealth(w.arn, unit, elb.Failing) },
 		Effects: func(s lifecycle.Step) (n int) {
+			switch s.Event {
+			case lifecycle.BlockTraffic, lifecycle.AllowTraffic: // absolute: it has been had, or not
+				weight, err := first.Balancers.Weight(ctx, s.Unit)
+				if err == nil && (weight > 0) == (s.Event == lifecycle.AllowTraffic) {
+					n = 1
+				}
+				return n
+			}
 			for _, done := range w.hosts.Done() {
 				if done == s {
 					n++
 				}
-			}
-			if s.Event == lifecycle.BlockTraffic || s.Event == lifecycle.AllowTraffic {
-				return 1 // absolute: nothing to count
 			}
 			return n
 		},

@@ -14,7 +14,8 @@ import (
 const maxName = 255
 
 // copyName is the name of the copy that a deployment makes of a group. Root is the name
-// of the first group of the line, so names do not grow from one deployment to the next.
+// that the fleet knows the line of groups by, so names do not grow from one deployment
+// to the next.
 func copyName(root, deployment string) string {
 	if room := maxName - len(deployment) - 1; len(root) > room {
 		root = root[:max(0, room)]
@@ -22,19 +23,19 @@ func copyName(root, deployment string) string {
 	return root + "-" + deployment
 }
 
-// rootOf is the name of the first group of a group's line.
-func rootOf(g types.AutoScalingGroup) string {
-	if root := tagOf(g, copyOfTag); root != "" {
-		return root
+// root is the name that the fleet knows a group's line by: one of its own Groups.
+func (f *Fleet) root(g types.AutoScalingGroup) string {
+	if slices.Contains(f.Groups, nameOf(g)) {
+		return nameOf(g)
 	}
-	return nameOf(g)
+	return tagOf(g, copyOfTag)
 }
 
 // copyOf is the request for a copy of a group: no instances yet, behind no load
 // balancer, otherwise the same. What the answer of a Describe has twice, by id and by
 // name, a Create may have only once.
-func copyOf(g types.AutoScalingGroup, hooks []types.LifecycleHook, deployment string, n int) *autoscaling.CreateAutoScalingGroupInput {
-	name := copyName(rootOf(g), deployment)
+func copyOf(g types.AutoScalingGroup, hooks []types.LifecycleHook, root, deployment string, n int) *autoscaling.CreateAutoScalingGroupInput {
+	name := copyName(root, deployment)
 	in := &autoscaling.CreateAutoScalingGroupInput{
 		AutoScalingGroupName: &name, MinSize: aws.Int32(0), DesiredCapacity: aws.Int32(0),
 		MaxSize:                          aws.Int32(max(value(g.MaxSize), int32(n))),
@@ -58,7 +59,7 @@ func copyOf(g types.AutoScalingGroup, hooks []types.LifecycleHook, deployment st
 		ServiceLinkedRoleARN:             g.ServiceLinkedRoleARN,
 		TerminationPolicies:              g.TerminationPolicies,
 		VPCZoneIdentifier:                g.VPCZoneIdentifier,
-		Tags:                             copiedTags(g, name, deployment),
+		Tags:                             copiedTags(g, name, root, deployment),
 		LifecycleHookSpecificationList:   copiedHooks(hooks),
 	}
 	if aws.ToString(g.VPCZoneIdentifier) == "" { // subnets say the zones
@@ -90,7 +91,7 @@ func mixedByID(p *types.MixedInstancesPolicy) *types.MixedInstancesPolicy {
 
 // copiedTags are the original's tags, but for those that belong to AWS or to a
 // deployment, and our own.
-func copiedTags(g types.AutoScalingGroup, name, deployment string) []types.Tag {
+func copiedTags(g types.AutoScalingGroup, name, root, deployment string) []types.Tag {
 	var tags []types.Tag
 	for _, t := range g.Tags {
 		key := aws.ToString(t.Key)
@@ -99,7 +100,7 @@ func copiedTags(g types.AutoScalingGroup, name, deployment string) []types.Tag {
 		}
 		tags = append(tags, types.Tag{ResourceId: &name, ResourceType: aws.String("auto-scaling-group"), Key: t.Key, Value: t.Value, PropagateAtLaunch: t.PropagateAtLaunch})
 	}
-	return append(tags, groupTag(name, copyOfTag, rootOf(g)), groupTag(name, deploymentTag, deployment))
+	return append(tags, groupTag(name, copyOfTag, root), groupTag(name, replacesTag, nameOf(g)), groupTag(name, deploymentTag, deployment))
 }
 
 // copiedHooks are the original's lifecycle hooks, but for the one of a listener: that

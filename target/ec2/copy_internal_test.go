@@ -29,7 +29,7 @@ func TestCopyOfAGroup(t *testing.T) {
 		},
 	}
 	hooks := []types.LifecycleHook{{LifecycleHookName: aws.String("bootstrap")}, {LifecycleHookName: aws.String(HookName)}}
-	in := copyOf(g, hooks, "d-2", 7)
+	in := copyOf(g, hooks, "web", "d-2", 7)
 	require.Equal(t, "web-d-2", *in.AutoScalingGroupName)
 	require.Equal(t, [3]int32{0, 0, 7}, [3]int32{*in.MinSize, *in.DesiredCapacity, *in.MaxSize})
 	require.Nil(t, in.AvailabilityZones, "the subnets say the zones")
@@ -44,18 +44,18 @@ func TestCopyOfAGroup(t *testing.T) {
 		require.Equal(t, "web-d-2", *tag.ResourceId)
 		require.Equal(t, *tag.Key == "role", *tag.PropagateAtLaunch)
 	}
-	require.Equal(t, map[string]string{"role": "web", copyOfTag: "web", deploymentTag: "d-2"}, tags)
+	require.Equal(t, map[string]string{"role": "web", copyOfTag: "web", replacesTag: "web", deploymentTag: "d-2"}, tags)
 
 	// The copy of a copy is of the same line, and its name does not grow.
 	g.AutoScalingGroupName, g.LaunchTemplate = aws.String("web-d-2"), nil
 	g.Tags = []types.TagDescription{{Key: aws.String(copyOfTag), Value: aws.String("web")}, {Key: aws.String(deploymentTag), Value: aws.String("d-2")}}
 	g.MixedInstancesPolicy = &types.MixedInstancesPolicy{LaunchTemplate: &types.LaunchTemplate{LaunchTemplateSpecification: template("lt-2"),
 		Overrides: []types.LaunchTemplateOverrides{{InstanceType: aws.String("m5.large"), LaunchTemplateSpecification: template("lt-3")}}}}
-	in = copyOf(g, nil, "d-3", 1)
+	in = copyOf(g, nil, "web", "d-3", 1)
 	require.Equal(t, "web-d-3", *in.AutoScalingGroupName)
 	require.Nil(t, in.MixedInstancesPolicy.LaunchTemplate.Overrides[0].LaunchTemplateSpecification.LaunchTemplateName)
 	require.NotNil(t, g.MixedInstancesPolicy.LaunchTemplate.Overrides[0].LaunchTemplateSpecification.LaunchTemplateName, "the original is not changed")
-	require.Len(t, *copyOf(types.AutoScalingGroup{AutoScalingGroupName: aws.String(strings.Repeat("x", 255))}, nil, "d-3", 1).AutoScalingGroupName, 255)
+	require.Len(t, *copyOf(types.AutoScalingGroup{}, nil, strings.Repeat("x", 255), "d-3", 1).AutoScalingGroupName, 255)
 }
 
 func TestScheduledActionsThatAreOverAreNotCopied(t *testing.T) {
@@ -105,6 +105,7 @@ func TestMoves(t *testing.T) {
 		require.NotEmpty(t, allow.judge(s), s)
 		require.NotEmpty(t, block.judge(s), s)
 	}
+	require.True(t, healthOf(elbHealth("unhealthy.draining")).registered(), "only \"draining\" is deregistered")
 	require.Equal(t, strange, healthOf(elbHealth("SOMETHING_NEW")).State, "I11: never healthy")
 }
 

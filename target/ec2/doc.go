@@ -37,6 +37,9 @@
 //   - Auto Scaling does not work against a deployment, and is never left suspended:
 //     what is suspended is written in a tag of the group first, and [Fleet.Settle],
 //     which the engine calls, gives back what the tag says, also in another process.
+//   - Whichever call of AWS a controller is cut off at, another one ends the deployment
+//     in the same way: a copy takes over completely before its original goes.
+//   - An instance that was just launched is waited for until its SSM agent reports in.
 //   - "Healthy" and "drained" are seen twice in a row; one reading may be older than
 //     the change. A host that never gets healthy fails with the load balancer's own
 //     reason.
@@ -46,7 +49,8 @@
 //     machine outside of EC2 may lose its connection and come back: the limits of [SSM]
 //     say for how long.
 //   - Few calls: 10,000 hosts take 200 commands for each event, and one look per command
-//     and poll, whatever the number of hosts. Share the rates of your account with
+//     and poll, whatever the number of hosts. Whether instances are still there is asked
+//     for 200 of them at once, every [Fleet.Watch]. Share the rates of your account with
 //     package target/throttle.
 //
 // # What differs from CodeDeploy

@@ -29,36 +29,37 @@ func (f *Fleet) apart(blue, green []Instance) error {
 
 // passOn gives the load balancers of an Auto Scaling group whose instances have lost
 // their traffic to a green fleet to the groups of that fleet: what these launch is
-// registered from now on, and what it launches is not any more.
-func (f *Fleet) passOn(ctx context.Context, c CopyClient, from types.AutoScalingGroup) error {
-	if !slices.Contains(f.Groups, rootOf(from)) || f.Balancers == nil {
-		return nil
+// registered from now on, and what it launches is not any more. It reports whether that
+// is so.
+func (f *Fleet) passOn(ctx context.Context, c CopyClient, from types.AutoScalingGroup) (done bool, err error) {
+	if !slices.Contains(f.Groups, f.root(from)) {
+		return true, nil
 	}
 	weights, err := f.Balancers.weights(ctx)
 	if err != nil || serves(from, weights) {
-		return err
+		return false, err
 	}
 	named, err := groupsOf(ctx, c, f.Green.Selection)
 	if err != nil {
-		return err
+		return false, err
 	}
 	green, err := f.Green.find(ctx, f.Instances, named)
 	if err != nil || !slices.ContainsFunc(green, func(i Instance) bool { return weights[i.ID] > 0 }) {
-		return err
+		return false, err
 	}
 	shared, err := f.Balancers.of(ctx, from)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, to := range named {
 		if err := insist(ctx, func() error { return attach(ctx, c, shared, to) }); err != nil {
-			return failed("giving the load balancers of "+nameOf(from)+" to "+nameOf(to), err)
+			return false, failed("giving the load balancers of "+nameOf(from)+" to "+nameOf(to), err)
 		}
 	}
 	if err := insist(ctx, func() error { return detach(ctx, c, shared) }); err != nil {
-		return failed("taking "+nameOf(from)+" away from its load balancers", err)
+		return false, failed("taking "+nameOf(from)+" away from its load balancers", err)
 	}
-	return nil
+	return true, nil
 }
 
 // of is a group without the load balancers that are not ours.

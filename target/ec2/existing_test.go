@@ -176,3 +176,17 @@ func TestExistingGreenFleetThatIsNone(t *testing.T) {
 		require.ErrorContains(t, err, "Fleet.AutoScaling")
 	})
 }
+
+// A green group that is not there is said, also if another one is.
+func TestEveryGreenGroupMustBeThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scaled(t, "blue", 2)
+		require.NoError(t, w.Group(t.Context(), "green", 2))
+		w.pass(t, 3*time.Minute)
+		_, err := w.discovering(ec2.Selection{Groups: []string{"blue"}}, ec2.Selection{Groups: []string{"green", "gren"}}).Units(t.Context())
+		code, text := codeAndText(err)
+		require.Equal(t, lifecycle.NoUnits, code, "%v", err)
+		require.Contains(t, text, `"gren"`)
+	})
+}

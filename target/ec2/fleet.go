@@ -165,6 +165,8 @@ func (f *Fleet) valid() error {
 		return errors.Join(errUnset, errors.New("set Fleet.Instances and Fleet.Reach"))
 	case f.Selection.empty():
 		return errors.Join(errUnset, errors.New("set Fleet.Tags or Fleet.Groups: an empty selection would be every instance"))
+	case f.Green != nil && f.Balancers == nil:
+		return refuse(lifecycle.Unsupported, "blue/green deployments move traffic, and there is no load balancer: set Fleet.Balancers")
 	case f.AutoScaling == nil && (len(f.Groups) > 0 || f.Green != nil && len(f.Green.Groups) > 0):
 		return errors.Join(errUnset, errors.New("set Fleet.AutoScaling: there are Auto Scaling groups"))
 	}

@@ -27,7 +27,8 @@ const (
 	heldTag       = "cutover:held"        // DEPLOYMENT PROCESS+PROCESS…: what was suspended, and for whom
 	copyOfTag     = "cutover:copy-of"     // the name of the first group of the line
 	deploymentTag = "cutover:deployment"  // the deployment that a copy was made for
-	replacedTag   = "cutover:replaced-by" // the group that took over; this one is left running
+	replacesTag   = "cutover:replaces"    // the group that a copy was made of, and takes over from
+	replacedTag   = "cutover:replaced-by" // the group that took over, and has all that this one had
 )
 
 // groupsNamed reads groups by name, or by a tag if key is not empty. Missing ones are
@@ -64,6 +65,10 @@ func readGroups(ctx context.Context, c GroupClient, in *autoscaling.DescribeAuto
 	}
 	return nil, refuse(lifecycle.TargetFailed, "the list of Auto Scaling groups does not end")
 }
+
+// deleting reports whether a group is on its way out: it is still listed, and takes no
+// changes.
+func deleting(g types.AutoScalingGroup) bool { return aws.ToString(g.Status) != "" }
 
 func nameOf(g types.AutoScalingGroup) string { return aws.ToString(g.AutoScalingGroupName) }
 

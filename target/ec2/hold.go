@@ -70,7 +70,6 @@ func toHold(g types.AutoScalingGroup, deployment string, processes []string) hel
 // give the processes back, also if this program is no more.
 func hold(ctx context.Context, c GroupClient, g types.AutoScalingGroup, deployment string, processes []string) error {
 	next := toHold(g, deployment, processes)
-	missing := slices.DeleteFunc(slices.Clone(next.processes), func(p string) bool { return slices.Contains(suspended(g), p) })
 	if len(next.processes) == 0 {
 		return nil // somebody else has suspended all of them
 	}
@@ -82,11 +81,8 @@ func hold(ctx context.Context, c GroupClient, g types.AutoScalingGroup, deployme
 			return err
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	err := insist(ctx, func() error {
-		_, err := c.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: g.AutoScalingGroupName, ScalingProcesses: missing})
+	err := insist(ctx, func() error { // also those that show as suspended: the look may be from before they were given back
+		_, err := c.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: g.AutoScalingGroupName, ScalingProcesses: next.processes})
 		return err
 	})
 	if err != nil {
@@ -109,4 +105,28 @@ func release(ctx context.Context, c GroupClient, g types.AutoScalingGroup) error
 		return failed("resuming processes of the Auto Scaling group "+nameOf(g)+" ("+strings.Join(h.processes, ", ")+")", err)
 	}
 	return dropTags(ctx, c, nameOf(g), heldTag)
+}
+
+// suspendToo suspends in a copy what somebody else than a deployment has suspended in
+// the original, and no longer counts it among what is to be given back.
+func suspendToo(ctx context.Context, c GroupClient, from, to types.AutoScalingGroup) error {
+	theirs := missing(suspended(from), heldBy(from).processes)
+	if len(theirs) == 0 {
+		return nil
+	}
+	ours := heldBy(to)
+	left := held{ours.deployment, missing(ours.processes, theirs)}
+	var err error
+	switch {
+	case len(left.processes) == len(ours.processes):
+	case len(left.processes) == 0:
+		err = dropTags(ctx, c, nameOf(to), heldTag)
+	default:
+		err = setTag(ctx, c, nameOf(to), heldTag, left.String())
+	}
+	if err != nil {
+		return err
+	}
+	_, err = c.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: to.AutoScalingGroupName, ScalingProcesses: theirs})
+	return err
 }

@@ -272,7 +272,9 @@ func TestWhatMachinesCannotDo(t *testing.T) {
 		id := w.activated(1)[0]
 		for want, change := range map[string]func(*ec2.Fleet){
 			"target groups of type instance": func(f *ec2.Fleet) { f.Balancers = w.fleet(webTag).Balancers },
-			"blue/green":                     func(f *ec2.Fleet) { f.Green = &ec2.Green{Selection: ec2.Selection{Tags: webTag.Tags}} },
+			"blue/green": func(f *ec2.Fleet) {
+				f.Green, f.Balancers = &ec2.Green{Selection: ec2.Selection{Tags: webTag.Tags}}, w.fleet(webTag).Balancers
+			},
 		} {
 			f := w.hybridFleet(webTag, direct{w.Machines})
 			change(f)

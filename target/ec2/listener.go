@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -35,7 +36,8 @@ type HookClient interface {
 //
 // It polls the groups and needs no queue. What it does to an instance is known by the
 // instance and the revision, so one that is started again goes on, and does nothing
-// twice. Copies in the making, of blue/green deployments, it leaves alone.
+// twice. Copies in the making, of blue/green deployments, it leaves alone; what a group
+// launches that was replaced and kept gets the revision, and no traffic.
 type Listener struct {
 	Groups      []string   // names of Auto Scaling groups; their copies are meant too. Required
 	AutoScaling HookClient // required
@@ -44,14 +46,17 @@ type Listener struct {
 	Balancers   *Balancers // nil: there are none
 
 	// Job says what to deploy: the last good revision, with the same Group as the
-	// deployments have. It is asked for each instance. Nil, without an error: there is
-	// none yet, and the instance goes into service as it is. Required.
+	// deployments have. It is asked for each instance, before and after, and an instance
+	// that was deployed to while that changed is deployed to again. Nil, without an
+	// error: there is none yet, and the instance goes into service as it is. With an
+	// error nothing is known: the instance waits, and Job is asked again. Required.
 	Job func(ctx context.Context) (*target.Job, error)
 
 	// Poll is how often the groups are looked at. Zero: 15 s.
 	Poll time.Duration
-	// Observe, if not nil, is told how each launch has ended: nil for success. It may be
-	// called from many goroutines.
+	// Observe, if not nil, is told how each launch has ended: nil for success. It is also
+	// told of errors of Job, and, without an instance, of groups that cannot be read. It
+	// may be called from many goroutines.
 	Observe func(group, instance string, err error)
 
 	once  sync.Once
@@ -103,15 +108,15 @@ func (l *Listener) Run(ctx context.Context) error {
 	defer all.Wait()
 	for {
 		line, err := l.fleet.line(ctx)
-		if err != nil && ctx.Err() == nil && l.Observe != nil {
-			l.Observe("", "", err)
+		if err != nil && ctx.Err() == nil {
+			l.observe("", "", err)
 		}
 		for _, g := range line {
 			for _, i := range g.Instances {
 				if id := aws.ToString(i.InstanceId); i.LifecycleState == types.LifecycleStatePendingWait && !inTheMaking(g) && l.take(id) {
 					all.Go(func() {
 						defer l.leave(id)
-						l.launch(ctx, nameOf(g), id)
+						l.launch(ctx, g, id)
 					})
 				}
 			}
@@ -146,7 +151,8 @@ func (l *Listener) leave(id string) {
 
 // launch deploys to one instance and answers the hook. An instance that waits for
 // another hook is looked at again later.
-func (l *Listener) launch(ctx context.Context, group, id string) {
+func (l *Listener) launch(ctx context.Context, g types.AutoScalingGroup, id string) {
+	group, traffic := nameOf(g), l.Balancers != nil && tagOf(g, replacedTag) == ""
 	if l.alive(ctx, group, id) != nil {
 		return
 	}
@@ -157,11 +163,15 @@ func (l *Listener) launch(ctx context.Context, group, id string) {
 			l.alive(beating, group, id) // what it costs is seen when the hook is answered
 		}
 	})
-	err := l.deploy(ctx, id)
+	err := l.deploy(ctx, id, traffic)
 	stop()
 	all.Wait()
 	if ctx.Err() != nil {
 		return // who is started next goes on
+	}
+	if _, waits := errors.AsType[noJob](err); waits {
+		l.observe(group, id, err)
+		return // it is no fault of the instance, which waits on and is taken up again
 	}
 	result := "CONTINUE"
 	if err != nil {
@@ -170,6 +180,10 @@ func (l *Listener) launch(ctx context.Context, group, id string) {
 	if answer := l.complete(ctx, group, id, result); err == nil {
 		err = answer
 	}
+	l.observe(group, id, err)
+}
+
+func (l *Listener) observe(group, id string, err error) {
 	if l.Observe != nil {
 		l.Observe(group, id, err)
 	}
@@ -189,7 +203,7 @@ func (l *Listener) complete(ctx context.Context, group, id, result string) error
 	again := false
 	err := insist(ctx, func() error {
 		_, err := l.AutoScaling.CompleteLifecycleAction(ctx, &autoscaling.CompleteLifecycleActionInput{
-			AutoScalingGroupName: &group, InstanceId: &id, LifecycleHookName: aws.String(HookName), LifecycleActionResult: &result})
+			AutoScalingGroupName: &group, InstanceId: &id, LifecycleHookName: aws.String(HookName), LifecycleActionResult: &result}, singly)
 		if again && awsCode(err) == "ValidationError" {
 			return nil // it was answered by a call whose own answer was lost
 		}
@@ -202,15 +216,39 @@ func (l *Listener) complete(ctx context.Context, group, id, result string) error
 	return nil
 }
 
-// deploy takes an instance through the events of a launch.
-func (l *Listener) deploy(ctx context.Context, id string) error {
-	job, err := l.Job(ctx)
-	if err != nil || job == nil {
-		return err
+// noJob is an error of Listener.Job.
+type noJob struct{ error }
+
+func (e noJob) Unwrap() error { return e.error }
+
+// deploy brings the last good revision to an instance, and the next one if there is
+// another by then: a deployment that ended meanwhile has not seen the instance.
+func (l *Listener) deploy(ctx context.Context, id string, traffic bool) error {
+	for before, again := "", false; ; again = true {
+		job, err := l.Job(ctx)
+		switch {
+		case err != nil:
+			return noJob{fmt.Errorf("asking for the last good revision: %w", err)}
+		case job == nil, again && job.Revision.Digest == before:
+			return nil
+		}
+		if again && traffic { // it has its traffic already
+			if err := l.Balancers.SetWeight(ctx, id, 0); err != nil {
+				return err
+			}
+		}
+		if err := l.bring(ctx, job, id, traffic); err != nil {
+			return err
+		}
+		before = job.Revision.Digest
 	}
+}
+
+// bring takes an instance through the events of a launch.
+func (l *Listener) bring(ctx context.Context, job *target.Job, id string, traffic bool) error {
 	deployment := fmt.Sprintf("launch-%s-%.16s", id, hexOf(job.Revision.Digest))
 	for _, e := range lifecycle.Launch.Events() {
-		if l.Balancers == nil && (e == lifecycle.BeforeAllowTraffic || e == lifecycle.AllowTraffic || e == lifecycle.AfterAllowTraffic) {
+		if !traffic && (e == lifecycle.BeforeAllowTraffic || e == lifecycle.AllowTraffic || e == lifecycle.AfterAllowTraffic) {
 			continue
 		}
 		task := target.Task{Job: job, Step: lifecycle.Step{Deployment: deployment, Unit: id, Event: e}}

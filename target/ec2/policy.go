@@ -14,7 +14,7 @@ type Scope struct {
 	// Bucket and Prefix are those of the [Bucket] that hosts fetch from; empty: none.
 	Bucket, Prefix string
 	// Roles are ARNs of the roles that launched instances get, for blue/green with
-	// launch templates.
+	// launch templates. Lifecycle hooks with a role need a statement of their own.
 	Roles []string
 }
 
@@ -30,13 +30,16 @@ func (s Scope) arn(service, resource string) string {
 
 // Policy is the IAM policy that a controller needs for deployments to the fleet, and no
 // more: what is called, on what it is called. Calls that only describe cannot be
-// limited to a resource.
+// limited to a resource. What is done to instances is limited by their tags, or by the
+// Auto Scaling group that they are in, where the selection names a value for one key.
 func (f *Fleet) Policy(s Scope, more ...iam.Statement) (string, error) {
 	all, hosts := f.findStatements(s)
 	all = append(all, f.groupStatements(s)...)
 	all = append(all, f.Balancers.statements(s)...)
 	if ssm, ok := f.Reach.(*SSM); ok {
-		all = append(all, ssm.statements(s, hosts)...)
+		of, ok := f.members()
+		all = append(all, onInstances("SendCommands", hosts, "ssm:resourceTag/", of, ok, "ssm:SendCommand")...)
+		all = append(all, ssm.statements(s)...)
 	}
 	return iam.PolicyOf(append(all, more...)...).String(), nil
 }
@@ -68,7 +71,7 @@ func (l *Listener) Statements(s Scope) []iam.Statement {
 func (f *Fleet) groupARNs(s Scope) (arns []string) {
 	for _, name := range f.Groups {
 		arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name))
-		if f.Green != nil {
+		if f.copies() {
 			arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name+"-*"))
 		}
 	}
@@ -93,7 +96,8 @@ func (f *Fleet) groupStatements(s Scope) []iam.Statement {
 	case ends:
 		all = append(all, f.endStatements(s)...)
 	}
-	return append(all, iam.Allow("EndInstances", []string{s.arn("ec2", "instance/*")}, "ec2:TerminateInstances"))
+	of, ok := f.originals()
+	return append(all, onInstances("EndInstances", []string{s.arn("ec2", "instance/*")}, "aws:ResourceTag/", of, ok, "ec2:TerminateInstances")...)
 }
 
 // scaling are actions of Auto Scaling.
@@ -133,13 +137,19 @@ func (f *Fleet) endStatements(s Scope) []iam.Statement {
 func (f *Fleet) copyStatements(s Scope) []iam.Statement {
 	verbs := slices.Concat([]string{"CreateAutoScalingGroup", "PutScalingPolicy", "PutScheduledUpdateGroupAction", "PutNotificationConfiguration",
 		"EnableMetricsCollection", "PutLifecycleHook", "PutWarmPool"}, endVerbs, balancerVerbs)
+	run, roles := iam.AllowOnAny("LaunchByTemplate", "ec2:RunInstances"), s.Roles
+	if s.Region != "" {
+		run = run.When("StringEquals", "aws:RequestedRegion", s.Region)
+	}
+	if len(roles) == 0 {
+		roles = []string{strings.Replace(Scope{Account: s.Account}.arn("iam", "role/*"), "iam:*:", "iam::", 1)} // roles have no region
+	}
 	all := []iam.Statement{
 		iam.AllowOnAny("ReadGroups", scaling("DescribeLifecycleHooks", "DescribeNotificationConfigurations", "DescribePolicies", "DescribeScalingActivities", "DescribeScheduledActions")...),
 		iam.Allow("CopyGroups", f.groupARNs(s), scaling(verbs...)...),
-		iam.AllowOnAny("LaunchByTemplate", "ec2:RunInstances", "ec2:CreateTags"),
-	}
-	if len(s.Roles) > 0 {
-		all = append(all, iam.Allow("PassInstanceRoles", s.Roles, "iam:PassRole"))
+		run,
+		iam.Allow("TagWhatIsLaunched", []string{s.arn("ec2", "*/*")}, "ec2:CreateTags").When("StringEquals", "ec2:CreateAction", "RunInstances"),
+		iam.Allow("PassInstanceRoles", roles, "iam:PassRole").When("StringEquals", "iam:PassedToService", "ec2.amazonaws.com"),
 	}
 	return all
 }
@@ -175,14 +185,14 @@ func (b *Balancers) statements(s Scope) []iam.Statement {
 	return append([]iam.Statement{read}, all...)
 }
 
-func (m *SSM) statements(s Scope, hosts []string) []iam.Statement {
+func (m *SSM) statements(s Scope) []iam.Statement {
 	document := Scope{Region: s.Region}.arn("ssm", "document/"+m.document())
 	if m.document() == "AWS-RunShellScript" {
 		document = strings.Replace(document, ":*:document", "::document", 1) // it is Amazon's
 	}
 	all := []iam.Statement{
-		iam.Allow("SendCommands", append([]string{document}, hosts...), "ssm:SendCommand"),
-		iam.AllowOnAny("ReadCommands", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation"),
+		iam.Allow("UseDocument", []string{document}, "ssm:SendCommand"),
+		iam.AllowOnAny("ReadCommands", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation", "ssm:DescribeInstanceInformation"),
 	}
 	if s.Bucket != "" {
 		all = append(all, iam.Allow("PutWhatHostsFetch", []string{"arn:aws:s3:::" + s.Bucket + "/" + s.Prefix + "*"}, "s3:GetObject", "s3:PutObject"))

@@ -138,7 +138,7 @@ func (p *provisioning) provision(ctx context.Context) ([]Instance, error) {
 	if err != nil {
 		return found, err
 	}
-	g, err = p.find(ctx)
+	g, err = p.appear(ctx)
 	if err == nil {
 		err = hold(ctx, p.c, g, p.deployment, whileNew) // nobody would deploy to what it launches now
 	}
@@ -183,7 +183,7 @@ func (p *provisioning) create(ctx context.Context) (types.AutoScalingGroup, erro
 	if err != nil {
 		return g, failed("reading the lifecycle hooks of "+nameOf(p.from), err)
 	}
-	in := copyOf(p.from, hooks.LifecycleHooks, p.deployment, p.n)
+	in := copyOf(p.from, hooks.LifecycleHooks, p.f.Groups[0], p.deployment, p.n)
 	err = insist(ctx, func() error {
 		_, err := p.c.CreateAutoScalingGroup(ctx, in)
 		if awsCode(err) == "AlreadyExists" {
@@ -212,8 +212,18 @@ func (p *provisioning) appear(ctx context.Context) (types.AutoScalingGroup, erro
 }
 
 // size asks for the instances. The original's minimum comes when the copy takes over.
+// Launch is suspended if they were there once, and some may have vanished since.
 func (p *provisioning) size(ctx context.Context, g types.AutoScalingGroup) error {
 	n := int32(p.n)
+	if slices.Contains(heldBy(g).processes, "Launch") {
+		err := insist(ctx, func() error {
+			_, err := p.c.ResumeProcesses(ctx, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: &p.name, ScalingProcesses: []string{"Launch"}})
+			return err
+		})
+		if err != nil {
+			return failed("letting "+p.name+" launch what is missing", err)
+		}
+	}
 	if value(g.DesiredCapacity) >= n {
 		return nil
 	}

@@ -44,7 +44,7 @@ func (f *Fleet) retireAll(ctx context.Context, _ string, ids []string) []batch.R
 			}
 		}
 	}
-	found, err := describe(ctx, f.Instances, Query{IDs: ids})
+	found, err := f.present(ctx, ids)
 	if err != nil {
 		fail(err, ids...)
 		return out
@@ -71,6 +71,19 @@ func (f *Fleet) retireAll(ctx context.Context, _ string, ids []string) []batch.R
 	}
 	f.forget(ids, out)
 	return out
+}
+
+// present describes instances. If some are missing it looks again: they are gone only
+// if two answers agree.
+func (f *Fleet) present(ctx context.Context, ids []string) ([]Instance, error) {
+	found, err := describe(ctx, f.Instances, Query{IDs: ids})
+	if err != nil || len(found) >= len(ids) {
+		return found, err
+	}
+	if err := sleep(ctx, recent); err != nil {
+		return nil, err
+	}
+	return describe(ctx, f.Instances, Query{IDs: ids})
 }
 
 // busy says of instances that take traffic, or that drain, how they stand.
@@ -115,21 +128,49 @@ func (f *Fleet) retireIn(ctx context.Context, name string, ids []string) error {
 		return f.terminate(ctx, ids)
 	}
 	found, err := groupsNamed(ctx, c, []string{name})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(found) == 0 {
+	case len(found) == 0:
 		return f.terminate(ctx, ids)
+	case deleting(found[0]):
+		return nil // they go with it
 	}
 	if err := f.handOver(ctx, c, found[0]); err != nil {
 		return err
 	}
-	for _, m := range found[0].Instances {
-		if !leaving(m.LifecycleState) && !slices.Contains(ids, aws.ToString(m.InstanceId)) {
-			return f.shrink(ctx, c, found[0], ids)
-		}
+	all, err := allOf(ctx, c, found[0], ids)
+	switch {
+	case err != nil:
+		return err
+	case all:
+		return deleteGroup(ctx, c, name)
+	default:
+		return f.shrink(ctx, c, found[0], ids)
 	}
-	return deleteGroup(ctx, c, name)
+}
+
+// allOf reports whether a group has no instances but these. Two looks must agree, since
+// it will be deleted with everything that is in it.
+func allOf(ctx context.Context, c CopyClient, g types.AutoScalingGroup, ids []string) (bool, error) {
+	for looks := 1; ; looks++ {
+		for _, m := range g.Instances {
+			if !leaving(m.LifecycleState) && !slices.Contains(ids, aws.ToString(m.InstanceId)) {
+				return false, nil
+			}
+		}
+		if looks == agreeing {
+			return true, nil
+		}
+		if err := sleep(ctx, recent); err != nil {
+			return false, err
+		}
+		found, err := groupsNamed(ctx, c, []string{nameOf(g)})
+		if err != nil || len(found) == 0 {
+			return err == nil, err
+		}
+		g = found[0]
+	}
 }
 
 func (f *Fleet) terminate(ctx context.Context, ids []string) error {
@@ -140,16 +181,32 @@ func (f *Fleet) terminate(ctx context.Context, ids []string) error {
 	return nil
 }
 
+// deleteGroup deletes a group with all that is in it.
 func deleteGroup(ctx context.Context, c CopyClient, name string) error {
+	return deleteBy(ctx, c, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: &name, ForceDelete: aws.Bool(true)})
+}
+
+// deleteEmpty deletes a group that shows no instances. If it has some all the same, it
+// stays.
+func deleteEmpty(ctx context.Context, c CopyClient, name string) error {
+	err := deleteBy(ctx, c, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: &name})
+	if awsCode(err) == "ResourceInUse" {
+		return nil
+	}
+	return err
+}
+
+func deleteBy(ctx context.Context, c CopyClient, in *autoscaling.DeleteAutoScalingGroupInput) error {
+	name := aws.ToString(in.AutoScalingGroupName)
 	err := insist(ctx, func() error {
-		_, err := c.DeleteAutoScalingGroup(ctx, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: &name, ForceDelete: aws.Bool(true)})
+		_, err := c.DeleteAutoScalingGroup(ctx, in)
 		return err
 	})
 	if err == nil {
 		return nil
 	}
-	if left, lookErr := groupsNamed(ctx, c, []string{name}); lookErr == nil && len(left) == 0 {
-		return nil // it is gone, by a call whose answer was lost or by somebody else
+	if left, lookErr := groupsNamed(ctx, c, []string{name}); lookErr == nil && (len(left) == 0 || deleting(left[0])) {
+		return nil // it goes, by a call whose answer was lost or by somebody else
 	}
 	return failed("deleting the Auto Scaling group "+name, err)
 }
@@ -164,47 +221,54 @@ func (f *Fleet) shrink(ctx context.Context, c CopyClient, g types.AutoScalingGro
 		return failed("lowering the minimum of "+nameOf(g), err)
 	}
 	for _, id := range ids {
-		err := insist(ctx, func() error {
-			_, err := c.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: &id, ShouldDecrementDesiredCapacity: aws.Bool(true)})
-			if awsCode(err) == "ValidationError" {
-				return f.Instances.Terminate(ctx, []string{id}) // it is no longer in the group
-			}
-			return err
-		})
-		if err != nil {
+		if err := f.dismiss(ctx, c, nameOf(g), id); err != nil {
 			return failed("terminating "+id, err)
 		}
 	}
 	return nil
 }
 
-// handOver lets the copy that has the traffic, or a green fleet, take over before an
-// original goes.
-func (f *Fleet) handOver(ctx context.Context, c CopyClient, from types.AutoScalingGroup) error {
-	switch {
-	case f.Green == nil || tagOf(from, replacedTag) != "":
-		return nil
-	case !f.Green.empty():
-		return f.passOn(ctx, c, from)
-	}
-	all, err := f.line(ctx)
-	if err != nil {
-		return err
-	}
-	weights, err := f.Balancers.weights(ctx)
-	if err != nil {
-		return err
-	}
-	for _, g := range all {
-		if nameOf(g) != nameOf(from) && rootOf(g) == rootOf(from) && serves(g, weights) {
-			return takeOver(ctx, c, from, g, "")
+// singly is for calls that count each time they are made: the SDK does not repeat them.
+func singly(o *autoscaling.Options) { o.RetryMaxAttempts = 1 }
+
+// dismiss terminates an instance of a group, which then wants one fewer. Where the
+// answer was lost it looks whether that was done, before it asks again.
+func (f *Fleet) dismiss(ctx context.Context, c CopyClient, group, id string) error {
+	asked := false
+	return insist(ctx, func() error {
+		if asked {
+			if gone, err := departed(ctx, c, group, id); gone || err != nil {
+				return err
+			}
 		}
-	}
-	return nil // nobody does: it is a copy that goes, and the original is there
+		asked = true
+		_, err := c.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: &id, ShouldDecrementDesiredCapacity: aws.Bool(true)}, singly)
+		if awsCode(err) == "ValidationError" {
+			return f.Instances.Terminate(ctx, []string{id}) // it is no longer in the group
+		}
+		return err
+	})
 }
 
-func serves(g types.AutoScalingGroup, weights map[string]lifecycle.Weight) bool {
-	return slices.ContainsFunc(g.Instances, func(i types.Instance) bool { return weights[aws.ToString(i.InstanceId)] > 0 })
+// departed reports whether an instance is on its way out of a group, or out of it.
+// That it is not is believed only if two looks agree.
+func departed(ctx context.Context, c CopyClient, group, id string) (bool, error) {
+	for range agreeing {
+		if err := sleep(ctx, recent); err != nil {
+			return false, err
+		}
+		found, err := groupsNamed(ctx, c, []string{group})
+		if err != nil {
+			return false, err
+		}
+		stays := len(found) > 0 && slices.ContainsFunc(found[0].Instances, func(m types.Instance) bool {
+			return aws.ToString(m.InstanceId) == id && !leaving(m.LifecycleState)
+		})
+		if !stays {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // drainAll takes instances out of traffic.

@@ -48,7 +48,8 @@ func (s *SSM) sendTo(ctx context.Context, k kind, key []byte, script string, ids
 		half := len(ids) / 2
 		return append(s.sendTo(ctx, k, key, script, ids[:half]), s.sendTo(ctx, k, key, script, ids[half:])...)
 	case err != nil && awsCode(err) == "InvalidInstanceId":
-		err = refuse(lifecycle.UnitLost, "Systems Manager cannot reach %s: its agent does not run there, has no permission (AmazonSSMManagedInstanceCore), or has not reported in yet", ids[0])
+		err = &lifecycle.Error{Err: errUnmanaged, Failure: lifecycle.Failure{Code: lifecycle.UnitLost, Message: fmt.Sprintf(
+			"Systems Manager cannot reach %s: its agent does not run there, has no permission (AmazonSSMManagedInstanceCore), or has not reported in within SSM.Arrival", ids[0])}}
 	case err != nil:
 		err = failed(fmt.Sprintf("sending a command to %d hosts", len(ids)), err)
 	case out.Command == nil || aws.ToString(out.Command.CommandId) == "":

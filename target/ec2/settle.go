@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
 
@@ -46,7 +47,7 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 	if err != nil {
 		return err
 	}
-	if len(found) != 1 || !slices.Contains(f.Groups, rootOf(found[0])) {
+	if len(found) != 1 || deleting(found[0]) || !slices.Contains(f.Groups, f.root(found[0])) {
 		// The group is gone, and what becomes of the instance is seen elsewhere; or it is
 		// not one of the fleet's, and nobody would give back what was suspended.
 		return nil
@@ -60,8 +61,7 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 
 // Settle gives back to the fleet's Auto Scaling groups what deployments have suspended,
 // and after a blue/green deployment makes the group that serves the fleet's own, or
-// gives its load balancers to the green fleet that serves. The
-// engine calls it when a deployment has ended, its rollback included, however it
+// gives its load balancers to the green fleet that serves. The engine calls it when a deployment has ended, its rollback included, however it
 // ended. What a deployment left that never ended is given back too. It can be called
 // again.
 func (f *Fleet) Settle(ctx context.Context, _ *target.Job) error {
@@ -69,57 +69,86 @@ func (f *Fleet) Settle(ctx context.Context, _ *target.Job) error {
 		return nil
 	}
 	f.init()
-	all, err := f.line(ctx)
-	if err != nil {
+	if err := f.rest(ctx); err != nil {
 		return err
 	}
-	var errs []error
-	if c, ok := f.AutoScaling.(CopyClient); ok && f.Green != nil && f.Balancers != nil && len(all) > 1 {
-		for _, root := range f.Groups {
-			line := slices.DeleteFunc(slices.Clone(all), func(g types.AutoScalingGroup) bool { return rootOf(g) != root })
-			errs = append(errs, f.conclude(ctx, c, line))
-		}
-		if all, err = f.line(ctx); err != nil { // some may be gone
-			return errors.Join(append(errs, err)...)
-		}
-	}
-	if c, ok := f.AutoScaling.(CopyClient); ok && f.Green != nil && !f.Green.empty() {
-		for _, g := range all {
-			errs = append(errs, f.passOn(ctx, c, g))
-		}
-	}
-	errs = append(errs, f.releaseAll(ctx, all))
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	clear(f.holding)
 	clear(f.made)
-	f.mu.Unlock()
-	return errors.Join(errs...)
+	return nil
 }
 
-// releaseAll gives back what is held, until more looks than must agree elsewhere have
-// found nothing: a look may still show a group as it was before it was held, and nobody
-// comes back to see what was missed.
-func (f *Fleet) releaseAll(ctx context.Context, all []types.AutoScalingGroup) error {
-	for quiet := 0; ; {
-		quiet++
-		for _, g := range all {
-			if heldBy(g).deployment == "" {
-				continue
+// maxLooks bounds the looks until the groups are at rest.
+const maxLooks = 100
+
+// rest concludes and gives back until more looks than must agree elsewhere have found
+// nothing to do: a look may still show a group as it was before, and nobody comes back
+// to see what was missed. What cannot be concluded keeps nothing suspended.
+func (f *Fleet) rest(ctx context.Context) (failed error) {
+	for looks, quiet := 0, 0; quiet <= agreeing; looks++ {
+		if looks == maxLooks {
+			return errors.Join(failed, refuse(lifecycle.TargetFailed, "the Auto Scaling groups %v do not come to rest: somebody else changes their processes or tags too", f.Groups))
+		}
+		if looks > 0 {
+			if err := sleep(ctx, 2*recent); err != nil {
+				return err
 			}
+		}
+		all, err := f.line(ctx)
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		did := false
+		if failed == nil {
+			did, failed = f.concludeAll(ctx, all)
+		}
+		if !did { // else it is no longer as it was read
+			if did, err = f.releaseAll(ctx, all); err != nil {
+				return errors.Join(failed, err)
+			}
+		}
+		if quiet++; did {
 			quiet = 0
-			if err := release(ctx, f.AutoScaling, g); err != nil {
-				return fmt.Errorf("group %s: %w", nameOf(g), err)
-			}
-		}
-		if quiet > agreeing {
-			return nil
-		}
-		if err := sleep(ctx, recent); err != nil {
-			return err
-		}
-		var err error
-		if all, err = f.line(ctx); err != nil {
-			return err
 		}
 	}
+	return failed
+}
+
+func (f *Fleet) concludeAll(ctx context.Context, all []types.AutoScalingGroup) (did bool, err error) {
+	c, ok := f.AutoScaling.(CopyClient)
+	if !ok || f.Green == nil || f.Balancers == nil {
+		return false, nil
+	}
+	if !f.Green.empty() {
+		for _, g := range all {
+			if _, err := f.passOn(ctx, c, g); err != nil {
+				return false, err
+			}
+		}
+		return false, nil // what is given on stays as it is, however often
+	}
+	for _, root := range f.Groups {
+		line := slices.DeleteFunc(slices.Clone(all), func(g types.AutoScalingGroup) bool { return f.root(g) != root })
+		some, err := f.conclude(ctx, c, line)
+		if did = did || some; err != nil {
+			return did, err
+		}
+	}
+	return did, nil
+}
+
+// releaseAll gives back what is held, of each group whatever becomes of the others.
+func (f *Fleet) releaseAll(ctx context.Context, all []types.AutoScalingGroup) (did bool, err error) {
+	var errs []error
+	for _, g := range all {
+		if heldBy(g).deployment == "" {
+			continue
+		}
+		did = true
+		if err := release(ctx, f.AutoScaling, g); err != nil {
+			errs = append(errs, fmt.Errorf("group %s: %w", nameOf(g), err))
+		}
+	}
+	return did, errors.Join(errs...)
 }

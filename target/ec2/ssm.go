@@ -19,6 +19,7 @@ type CommandClient interface {
 	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
 	ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error)
 	GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error)
+	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
 }
 
 // SSM reaches hosts by Systems Manager Run Command: a [Reach] for EC2 instances and for
@@ -55,6 +56,10 @@ type SSM struct {
 	// Document is run on the hosts; it takes commands and executionTimeout. Empty:
 	// AWS-RunShellScript.
 	Document string
+	// Arrival is how long a host may take to report in to Systems Manager, as one that was
+	// just launched does after a while. Zero: 5 minutes, which is how long CodeDeploy
+	// waits for an event to begin.
+	Arrival time.Duration
 	// Delivery is how long a command may take to reach a host, at least 30 s. Zero: 10
 	// minutes.
 	Delivery time.Duration
@@ -69,10 +74,11 @@ type SSM struct {
 	// before. Zero: 15 s.
 	Poll time.Duration
 
-	once  sync.Once
-	steps batch.Gatherer[kind, string, *command]
-	parts parts
-	march march
+	once    sync.Once
+	steps   batch.Gatherer[kind, string, *command]
+	reports batch.Gatherer[string, string, bool]
+	parts   parts
+	march   march
 }
 
 var (
@@ -99,6 +105,7 @@ func (s *SSM) init() {
 			s.steps.Window = max(0, s.Gather)
 		}
 		s.steps.Hold, s.steps.Patience = s.march.behind, patienceOfBatch
+		s.reports.Window, s.reports.Max, s.reports.Send = time.Second, maxHosts, s.reported
 	})
 }
 
@@ -148,7 +155,7 @@ func (m *managed) perform(ctx context.Context, t target.Task) error {
 	s.init()
 	k := kind{t.Job, t.Step.Deployment, t.Step.Stage, t.Step.Event, t.Step.Weight}
 	defer s.march.arrive(m.instance.ID, k)()
-	c, err := s.steps.Do(ctx, k, m.instance.ID)
+	c, err := s.command(ctx, k, t)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,17 @@ func (w *managedWorld) managedFleet(s ec2.Selection) *ec2.Fleet {
 	return f
 }
 
+// counted is EC2 that counts the calls of DescribeInstances that a look takes.
+type counted struct {
+	ec2.Instances
+	n atomic.Int32
+}
+
+func (c *counted) Describe(ctx context.Context, q ec2.Query) ([]ec2.Instance, error) {
+	c.n.Add(int32(max(1, (len(q.IDs)+199)/200)))
+	return c.Instances.Describe(ctx, q)
+}
+
 // 10,000 hosts: a command for 50, polls that grow with commands, under the rates that
 // AWS grants. Balancers play no part: a target group has room for 1,000.
 func TestTenThousandHosts(t *testing.T) {
@@ -144,7 +156,8 @@ func TestTenThousandHosts(t *testing.T) {
 			return time.Second + time.Duration(int(host[len(host)-1])*int(e[0])%40)*100*time.Millisecond
 		}
 		f := w.managedFleet(webTag)
-		f.Balancers = nil
+		looks := &counted{Instances: f.Instances}
+		f.Balancers, f.Instances = nil, looks
 		began := time.Now()
 		d := &cutover.Deployment{Group: "web", Revision: revision.Dir("testdata/revision"), Target: f, Strategy: strategy.AllAtOnce(),
 			Journal: &journal.Memory{}, WorkDir: t.TempDir(), Parallel: n}
@@ -154,8 +167,9 @@ func TestTenThousandHosts(t *testing.T) {
 		events := len(lifecycle.InPlace.Events())
 		calls := w.API.Counts()
 		sends, polls := calls["SSM.SendCommand"], calls["SSM.ListCommandInvocations"]
-		t.Logf("%d hosts, %d events: %d sends (%.1f per event; N/50 is %d), %d polls (%.1f per command), %s of virtual time",
-			n, events, sends, float64(sends)/float64(events), n/50, polls, float64(polls)/float64(sends), time.Since(began).Round(time.Second))
+		t.Logf("%d hosts, %d events: %d sends (%.1f per event; N/50 is %d), %d polls (%.1f per command), %d looks at instances, 200 at once, %s of virtual time",
+			n, events, sends, float64(sends)/float64(events), n/50, polls, float64(polls)/float64(sends), looks.n.Load(), time.Since(began).Round(time.Second))
+		require.LessOrEqual(t, int(looks.n.Load()), sends, "whether instances are still there")
 		require.LessOrEqual(t, sends, n/50*events)
 		require.LessOrEqual(t, polls, 10*sends, "polls grow with commands, not with hosts")
 	})

@@ -2,8 +2,10 @@ package ec2_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/ec2"
 	"github.com/cutover-deploy/cutover/target/fake"
 )
 
@@ -228,5 +231,74 @@ func TestCancelledStepsAreLeftToTheHosts(t *testing.T) {
 		require.Len(t, w.hosts.Done(), 1)
 		require.NoError(t, w.managedFleet(webTag).Perform(t.Context(), task))
 		require.Len(t, w.hosts.Done(), 1)
+	})
+}
+
+// C2: hosts that were just launched are not known to Systems Manager at once. They are
+// waited for, together, and others are not held up.
+func TestC2_FreshHostsAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newManaged(t)
+		defer w.run.Close()
+		ids := w.tagged(60)
+		reported := time.Now().Add(90 * time.Second)
+		w.run.Known = func(id string) bool { return !slices.Contains(ids[30:], id) || time.Now().After(reported) }
+		f := w.managedFleet(webTag)
+		took, began := make([]time.Duration, len(ids)), time.Now()
+		var notes atomic.Int32
+		var all sync.WaitGroup
+		for i, id := range ids {
+			all.Go(func() {
+				err := f.Perform(t.Context(), target.Task{Step: lifecycle.Step{Deployment: "d-1", Unit: id, Event: lifecycle.AfterInstall},
+					Job: &target.Job{Group: "web"}, Note: func(lifecycle.Note) { notes.Add(1) }})
+				if err != nil {
+					t.Error(err)
+				}
+				took[i] = time.Since(began)
+			})
+		}
+		all.Wait()
+		require.Less(t, slices.Max(took[:30]), 30*time.Second)
+		require.Less(t, slices.Max(took), 2*time.Minute)
+		require.Equal(t, int32(30), notes.Load())
+		require.Len(t, w.hosts.Done(), 60)
+		require.Less(t, w.API.Counts()["SSM.DescribeInstanceInformation"], 20, "asked for together")
+	})
+}
+
+// A blue/green deployment does not fail because its instances are new.
+func TestBlueGreenBySSMWaitsForTheAgents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newManaged(t)
+		defer w.run.Close()
+		w.scaled(t, "web", 3)
+		w.run.Known = func(id string) bool {
+			m, _ := w.Machines.Get(id)
+			return w.Machines.Up(id) && time.Since(m.Launched) > 3*time.Minute
+		}
+		f := w.managedFleet(ec2.Selection{Groups: []string{"web"}})
+		f.Green = &ec2.Green{}
+		w.world.run(t, func() {
+			res, err := w.deployment(t, f, strategy.BlueGreen{}).Run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "Succeeded", string(res.Status), "%+v", res.Failure)
+		})
+	})
+}
+
+// One that never reports in is lost, after the time that CodeDeploy gives an event to
+// begin.
+func TestC2_AHostThatNeverReportsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newManaged(t)
+		defer w.run.Close()
+		id := w.tagged(1)[0]
+		w.run.Known = func(string) bool { return false }
+		began := time.Now()
+		_, err := w.step(t, id, lifecycle.AfterInstall)
+		code, text := codeAndText(err)
+		require.Equal(t, lifecycle.UnitLost, code, "%v", err)
+		require.Contains(t, text, "SSM.Arrival")
+		require.InDelta(t, (5 * time.Minute).Seconds(), time.Since(began).Seconds(), 15)
 	})
 }

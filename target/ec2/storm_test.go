@@ -104,8 +104,12 @@ func TestStormBlueGreen(t *testing.T) {
 				time.Sleep(4 * time.Minute)
 			})
 			require.GreaterOrEqual(t, fewest, 100-int(vanished.Load()), "seed %d", seed)
+			w.API.Inject(nil)
 			for _, name := range w.Groups.Names() {
 				require.Empty(t, w.Groups.Suspended(name), "seed %d", seed)
+				if members := w.Groups.Members(name); slices.ContainsFunc(w.Serving(w.arn), func(id string) bool { return slices.Contains(members, id) }) {
+					require.Equal(t, []string{w.arn}, w.group(t, name).TargetGroupARNs, "seed %d: what serves is behind the load balancer for good", seed)
+				}
 			}
 		})
 	}
@@ -128,6 +132,10 @@ type killer struct {
 	at    int // from 1; 0: never
 	after bool
 	n     int
+}
+
+func (k *killer) Reader(group string) journal.Reader {
+	return k.Journal.(journal.Readable).Reader(group)
 }
 
 func (k *killer) Open(ctx context.Context, group string) (journal.Log, error) {
@@ -166,16 +174,22 @@ func (w *world) kill(t *testing.T, n int, after bool, fleet func() *ec2.Fleet, s
 	require.ErrorIs(t, err, errKilled)
 	again := w.deployment(t, fleet(), s)
 	again.Journal, again.ID = k, "d-1"
-	res, err = again.Resume(t.Context(), "")
+	return w.goOn(t, again), true
+}
+
+// goOn ends a deployment that somebody has begun, or thought to begin.
+func (w *world) goOn(t *testing.T, d *cutover.Deployment) *cutover.Result {
+	t.Helper()
+	res, err := d.Resume(t.Context(), "")
 	if errors.Is(err, cutover.ErrNothingToResume) { // it had not begun, or had ended
-		if ids, _ := k.Journal.(*journal.Memory).Reader("web").Deployments(t.Context()); len(ids) == 0 {
-			res, err = again.Run(t.Context())
+		if ids, _ := d.Journal.(journal.Readable).Reader("web").Deployments(t.Context()); len(ids) == 0 {
+			res, err = d.Run(t.Context())
 		} else {
-			res, err = again.Resume(t.Context(), "d-1")
+			res, err = d.Resume(t.Context(), d.ID)
 		}
 	}
-	require.NoError(t, err, "write %d", n)
-	return res, true
+	require.NoError(t, err)
+	return res
 }
 
 // A5, A6: killed at every write of the journal, before and after it, another controller

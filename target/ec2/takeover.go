@@ -15,13 +15,10 @@ import (
 // keptRunning is what the tag of a replaced group ends with that is not to be deleted.
 const keptRunning = " kept"
 
-// takeOver makes a copy what the original was: with its load balancers, its sizes, its
-// warm pool and the hook of a listener. Each part can be done again. The original is
-// marked first; how says whether it stays.
-func takeOver(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup, how string) error {
-	if err := setTag(ctx, c, nameOf(from), replacedTag, nameOf(to)+how); err != nil {
-		return err
-	}
+// inherit makes a copy what the original was: with its load balancers, its sizes, its
+// warm pool, the hook of a listener, and what people have suspended. Each part can be done again, and is, until the
+// original is marked as replaced.
+func inherit(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup) error {
 	for _, part := range []struct {
 		what string
 		do   func() error
@@ -34,12 +31,66 @@ func takeOver(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup
 		}},
 		{"warm pool", func() error { return warm(ctx, c, from, to) }},
 		{"lifecycle hook", func() error { return moveHook(ctx, c, from, to) }},
+		{"suspended processes", func() error { return suspendToo(ctx, c, from, to) }},
 	} {
 		if err := insist(ctx, part.do); err != nil {
 			return failed("giving the "+part.what+" of "+nameOf(from)+" to "+nameOf(to), err)
 		}
 	}
 	return nil
+}
+
+// handOver lets the copy that has the traffic, or a green fleet, take over before an
+// original goes. That nobody has it is believed only if two looks agree: what the
+// original has would go with it. Then it is a copy that goes, and the original is there.
+func (f *Fleet) handOver(ctx context.Context, c CopyClient, from types.AutoScalingGroup) error {
+	if f.Green == nil || tagOf(from, replacedTag) != "" {
+		return nil
+	}
+	take := f.replace
+	if !f.Green.empty() {
+		take = f.passOn
+	}
+	for looks := 1; ; looks++ {
+		if done, err := take(ctx, c, from); done || err != nil || looks == agreeing {
+			return err
+		}
+		if err := sleep(ctx, 2*recent); err != nil {
+			return err
+		}
+	}
+}
+
+// replace gives the copy that has the traffic of a group what that has, and then marks
+// it as replaced.
+func (f *Fleet) replace(ctx context.Context, c CopyClient, from types.AutoScalingGroup) (done bool, err error) {
+	line, err := f.line(ctx)
+	if err != nil {
+		return false, err
+	}
+	weights, err := f.Balancers.weights(ctx)
+	if err != nil {
+		return false, err
+	}
+	i := successor(line, from, weights)
+	if i < 0 {
+		return false, nil
+	}
+	if err := inherit(ctx, c, from, line[i]); err != nil {
+		return false, err
+	}
+	return true, setTag(ctx, c, nameOf(from), replacedTag, nameOf(line[i]))
+}
+
+// successor finds the copy that has the traffic in place of a group; -1: there is none.
+func successor(line []types.AutoScalingGroup, of types.AutoScalingGroup, weights map[string]lifecycle.Weight) int {
+	return slices.IndexFunc(line, func(g types.AutoScalingGroup) bool {
+		return tagOf(g, replacesTag) == nameOf(of) && serves(g, weights)
+	})
+}
+
+func serves(g types.AutoScalingGroup, weights map[string]lifecycle.Weight) bool {
+	return slices.ContainsFunc(g.Instances, func(i types.Instance) bool { return weights[aws.ToString(i.InstanceId)] > 0 })
 }
 
 // attach puts a group behind the load balancers of another. Its instances are
@@ -108,38 +159,36 @@ func moveHook(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup
 
 // conclude ends what blue/green deployments have begun with a line of groups: an
 // original that was replaced goes, or stays without load balancers; a copy that has
-// nothing any more goes.
-func (f *Fleet) conclude(ctx context.Context, c CopyClient, line []types.AutoScalingGroup) error {
+// nothing any more goes. It reports whether there was something to do.
+func (f *Fleet) conclude(ctx context.Context, c CopyClient, line []types.AutoScalingGroup) (did bool, err error) {
+	if len(line) < 2 {
+		return false, nil
+	}
 	weights, err := f.Balancers.weights(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	to := slices.IndexFunc(line, func(g types.AutoScalingGroup) bool {
-		return tagOf(g, deploymentTag) != "" && tagOf(g, replacedTag) == "" && serves(g, weights)
-	})
 	for _, g := range line {
-		replaced := tagOf(g, replacedTag)
-		var err error
+		replaced, to := tagOf(g, replacedTag), successor(line, g, weights)
 		switch {
-		case replaced != "" && !strings.HasSuffix(replaced, keptRunning):
-			err = f.remove(ctx, c, g)
+		case strings.HasSuffix(replaced, keptRunning):
+			continue
 		case replaced != "":
-		case tagOf(g, deploymentTag) != "" && len(g.Instances) == 0:
-			err = deleteGroup(ctx, c, nameOf(g))
-		case to >= 0 && nameOf(g) != nameOf(line[to]) && !serves(g, weights) && tagOf(g, deploymentTag) != tagOf(line[to], deploymentTag) && f.left(g, line[to]):
-			err = f.keep(ctx, c, g, line[to])
+			err = f.remove(ctx, c, g)
+		case serves(g, weights):
+			continue
+		case len(g.Instances) == 0 && tagOf(g, deploymentTag) != "" && heldBy(g).deployment != "":
+			err = deleteEmpty(ctx, c, nameOf(g))
+		case to >= 0:
+			err = keep(ctx, c, g, line[to])
+		default:
+			continue
 		}
-		if err != nil {
-			return err
+		if did = true; err != nil {
+			return did, err
 		}
 	}
-	return nil
-}
-
-// left reports whether a group without traffic is one that a copy has replaced, and
-// not one that was made later and never got any.
-func (f *Fleet) left(g, to types.AutoScalingGroup) bool {
-	return g.CreatedTime == nil || to.CreatedTime == nil || g.CreatedTime.Before(*to.CreatedTime)
+	return did, nil
 }
 
 // remove deletes a group that was replaced, with what it launched since: that is taken
@@ -156,14 +205,14 @@ func (f *Fleet) remove(ctx context.Context, c CopyClient, g types.AutoScalingGro
 }
 
 // keep leaves a replaced group running, without traffic to come.
-func (f *Fleet) keep(ctx context.Context, c CopyClient, g, to types.AutoScalingGroup) error {
-	if err := takeOver(ctx, c, g, to, keptRunning); err != nil {
+func keep(ctx context.Context, c CopyClient, g, to types.AutoScalingGroup) error {
+	if err := inherit(ctx, c, g, to); err != nil {
 		return err
 	}
 	if err := insist(ctx, func() error { return detach(ctx, c, g) }); err != nil {
 		return failed("taking "+nameOf(g)+" away from its load balancers", err)
 	}
-	return nil
+	return setTag(ctx, c, nameOf(g), replacedTag, nameOf(to)+keptRunning)
 }
 
 // weighted reports whether a group counts its capacity in anything but instances.

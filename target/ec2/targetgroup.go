@@ -152,7 +152,7 @@ var healthStates = map[types.TargetHealthStateEnum]state{
 	types.TargetHealthStateEnumInitial:           coming,
 	types.TargetHealthStateEnumHealthy:           serving,
 	types.TargetHealthStateEnumUnhealthy:         sick,
-	types.TargetHealthStateEnumUnhealthyDraining: draining,
+	types.TargetHealthStateEnumUnhealthyDraining: sick, // still registered, and gets no new connections
 	types.TargetHealthStateEnumDraining:          draining,
 	types.TargetHealthStateEnumUnused:            unused,
 	types.TargetHealthStateEnumUnavailable:       strange,

@@ -74,10 +74,17 @@ func groupsOf(ctx context.Context, c GroupClient, s Selection) ([]types.AutoScal
 		return nil, nil
 	}
 	found, err := groupsNamed(ctx, c, s.Groups)
-	if err == nil && len(found) == 0 {
-		err = refuse(lifecycle.NoUnits, "there is no %s", s)
+	if err != nil {
+		return nil, err
 	}
-	return found, err
+	names := make([]string, len(found))
+	for i, g := range found {
+		names[i] = nameOf(g)
+	}
+	if none := missing(s.Groups, names); len(none) > 0 {
+		return nil, refuse(lifecycle.NoUnits, "there is no Auto Scaling group %q, of the green fleet: look at the name, the region and the account", none[0])
+	}
+	return found, nil
 }
 
 // learn remembers instances, with their hosts, and makes units of them.
@@ -117,7 +124,7 @@ func (f *Fleet) groups(ctx context.Context) (blue, green []types.AutoScalingGrou
 	}
 	f.mu.Unlock()
 	for _, root := range f.Groups {
-		old, fresh := split(all, root, made)
+		old, fresh := f.split(all, root, made)
 		if len(old) > 1 {
 			all := old
 			if old, err = f.serving(ctx, old, root); err != nil {
@@ -133,7 +140,7 @@ func (f *Fleet) groups(ctx context.Context) (blue, green []types.AutoScalingGrou
 	return blue, green, nil
 }
 
-// line reads the named groups and their copies.
+// line reads the named groups and their copies, but for those that are being deleted.
 func (f *Fleet) line(ctx context.Context) ([]types.AutoScalingGroup, error) {
 	named, err := groupsNamed(ctx, f.AutoScaling, f.Groups)
 	if err != nil {
@@ -148,15 +155,15 @@ func (f *Fleet) line(ctx context.Context) ([]types.AutoScalingGroup, error) {
 			named = append(named, g)
 		}
 	}
-	return named, nil
+	return slices.DeleteFunc(named, deleting), nil
 }
 
 // split sorts the groups of a line: those that may serve, and those that were made for
 // the present deployment. One that was replaced and left running is neither.
-func split(all []types.AutoScalingGroup, root string, made map[string]bool) (old, fresh []types.AutoScalingGroup) {
+func (f *Fleet) split(all []types.AutoScalingGroup, root string, made map[string]bool) (old, fresh []types.AutoScalingGroup) {
 	for _, g := range all {
 		switch {
-		case nameOf(g) != root && tagOf(g, copyOfTag) != root, tagOf(g, replacedTag) != "":
+		case f.root(g) != root, tagOf(g, replacedTag) != "":
 		case made[nameOf(g)]:
 			fresh = append(fresh, g)
 		default:

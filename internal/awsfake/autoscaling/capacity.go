@@ -75,6 +75,8 @@ func (g *Groups) detach(gr *group, balancers []string) {
 	}
 }
 
+// terminate counts every call, also one about a member that is terminating already:
+// AWS does not say whether it does, and that is the worse of the two.
 func (g *Groups) terminate(in *as.TerminateInstanceInAutoScalingGroupInput) (*as.TerminateInstanceInAutoScalingGroupOutput, error) {
 	gr, m := g.find(aws.ToString(in.InstanceId))
 	if m == nil {

@@ -58,6 +58,7 @@ type group struct {
 	hooks      []types.LifecycleHook
 	activities []types.Activity
 	warm       *types.WarmPoolConfiguration
+	deleting   bool // it is listed until its last machine has ended
 }
 
 type member struct {
@@ -92,7 +93,13 @@ func (g *Groups) Settle() {
 
 func (g *Groups) settle() {
 	for _, name := range slices.Sorted(maps.Keys(g.groups)) {
-		g.advance(g.groups[name])
+		gr := g.groups[name]
+		g.bury(gr)
+		if !gr.deleting {
+			g.advance(gr)
+		} else if len(gr.members) == 0 {
+			delete(g.groups, name)
+		}
 	}
 }
 
@@ -100,7 +107,7 @@ func (g *Groups) settle() {
 func (gr *group) active() []*member {
 	var out []*member
 	for _, m := range gr.members {
-		if m.state != types.LifecycleStateStandby && m.state != types.LifecycleStateTerminated {
+		if m.state != types.LifecycleStateStandby && m.state != types.LifecycleStateTerminating {
 			out = append(out, m)
 		}
 	}
@@ -143,6 +150,9 @@ func (gr *group) runScheduled() {
 // says so.
 func (g *Groups) inspect(gr *group) {
 	for _, m := range slices.Clone(gr.members) {
+		if m.state == types.LifecycleStateTerminating {
+			continue
+		}
 		up := g.World.Up(m.id)
 		if machine, _ := g.World.Get(m.id); machine.State == machines.ShuttingDown || machine.State == machines.Terminated {
 			g.leave(gr, m)
@@ -261,11 +271,20 @@ func (g *Groups) end(gr *group, m *member, cause string) {
 	g.World.Terminate(m.id)
 }
 
+// leave takes a member out of service. It is listed until its machine has ended.
 func (g *Groups) leave(gr *group, m *member) {
 	for _, b := range gr.balancers() {
 		g.Balancers.Deregister(b, m.id)
 	}
-	gr.members = slices.DeleteFunc(gr.members, func(o *member) bool { return o == m })
+	m.state = types.LifecycleStateTerminating
+}
+
+// bury forgets members whose machines have ended.
+func (g *Groups) bury(gr *group) {
+	gr.members = slices.DeleteFunc(gr.members, func(m *member) bool {
+		machine, _ := g.World.Get(m.id)
+		return m.state == types.LifecycleStateTerminating && machine.State == machines.Terminated
+	})
 }
 
 // promote moves a member on when its machine runs, and when its hook lets it.

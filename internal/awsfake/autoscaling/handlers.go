@@ -29,8 +29,11 @@ func on[In, Out any](g *Groups, api *awsfake.API, operation string, f func(*In) 
 func onGroup[In, Out any](g *Groups, api *awsfake.API, operation string, name func(*In) *string, f func(*group, *In) (*Out, error)) {
 	on(g, api, operation, func(in *In) (*Out, error) {
 		gr := g.groups[aws.ToString(name(in))]
-		if gr == nil {
+		switch {
+		case gr == nil:
 			return nil, awsfake.APIError("ValidationError", "AutoScalingGroup name not found - "+aws.ToString(name(in)))
+		case gr.deleting:
+			return nil, awsfake.APIError("ValidationError", "AutoScalingGroup '"+aws.ToString(name(in))+"' is pending delete")
 		}
 		return f(gr, in)
 	})
@@ -120,6 +123,9 @@ func (gr *group) show() types.AutoScalingGroup {
 	out.TargetGroupARNs = slices.Clone(gr.TargetGroupARNs)
 	out.LoadBalancerNames = slices.Clone(gr.LoadBalancerNames)
 	out.WarmPoolConfiguration = gr.warm
+	if gr.deleting {
+		out.Status = aws.String("Delete in progress")
+	}
 	for _, m := range gr.members {
 		health := "Healthy"
 		if m.unhealthy {
@@ -150,10 +156,10 @@ func (g *Groups) remove(gr *group, in *as.DeleteAutoScalingGroupInput) (*as.Dele
 	if len(gr.members) > 0 && !aws.ToBool(in.ForceDelete) {
 		return nil, awsfake.APIError("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.")
 	}
-	for _, m := range slices.Clone(gr.members) {
+	for _, m := range gr.active() {
 		g.end(gr, m, "the group is deleted")
 	}
-	delete(g.groups, aws.ToString(in.AutoScalingGroupName))
+	gr.deleting = true
 	return &as.DeleteAutoScalingGroupOutput{}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	as "github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"github.com/cutover-deploy/cutover/internal/awsfake"
 )
@@ -66,21 +67,23 @@ func (g *Groups) Alarm(name string, change int32) {
 	g.settle()
 }
 
-// Names lists the groups.
+// Names lists the groups, but for those that are being deleted.
 func (g *Groups) Names() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Sorted(maps.Keys(g.groups))
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(g.groups)), func(name string) bool { return g.groups[name].deleting })
 }
 
-// Members lists the instances of a group.
+// Members lists the instances of a group, but for those that are terminating.
 func (g *Groups) Members(name string) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var ids []string
 	if gr := g.groups[name]; gr != nil {
 		for _, m := range gr.members {
-			ids = append(ids, m.id)
+			if m.state != types.LifecycleStateTerminating {
+				ids = append(ids, m.id)
+			}
 		}
 	}
 	return ids

@@ -99,7 +99,7 @@ func (s *SSM) describe(in *sdk.DescribeInstanceInformationInput) (*sdk.DescribeI
 	if err := s.validFilters(in.Filters); err != nil {
 		return nil, err
 	}
-	found := slices.DeleteFunc(s.managed(), func(n Node) bool {
+	found := slices.DeleteFunc(append(s.managed(), s.reported(in.Filters)...), func(n Node) bool {
 		return slices.ContainsFunc(in.Filters, func(f types.InstanceInformationStringFilter) bool { return !n.has(f) })
 	})
 	from, _ := strconv.Atoi(aws.ToString(in.NextToken)) // no token: the first page
@@ -112,6 +112,22 @@ func (s *SSM) describe(in *sdk.DescribeInstanceInformationInput) (*sdk.DescribeI
 		out.NextToken = aws.String(strconv.Itoa(to))
 	}
 	return out, nil
+}
+
+// reported are the EC2 instances that filters name and that are managed, beside those
+// that EC2 lists.
+func (s *SSM) reported(filters []types.InstanceInformationStringFilter) (nodes []Node) {
+	if s.EC2 != nil {
+		return nil
+	}
+	for _, f := range filters {
+		for _, id := range f.Values {
+			if aws.ToString(f.Key) == "InstanceIds" && strings.HasPrefix(id, "i-") && s.known(id) {
+				nodes = append(nodes, Node{ID: id, Ping: types.PingStatusOnline})
+			}
+		}
+	}
+	return nodes
 }
 
 func (n Node) kind() types.ResourceType {

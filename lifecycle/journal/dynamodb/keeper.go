@@ -23,6 +23,7 @@ type keeper struct {
 
 	mu    sync.Mutex
 	until time.Time // the lease is ours, by our own clock
+	cause error     // why it could not be renewed last; nil: it could
 	gone  error     // not nil: it was lost, and why
 }
 
@@ -43,7 +44,7 @@ func (k *keeper) run() {
 			return
 		}
 		sent := time.Now()
-		ctx, cancel := context.WithTimeout(k.held, until)
+		ctx, cancel := context.WithTimeout(k.held, min(until, k.renew)) // an answer that never comes must leave time to ask again
 		next := k.lease
 		next.beat++
 		err := k.s.put(ctx, next.item(k.group), k.lease.held())
@@ -57,6 +58,7 @@ func (k *keeper) run() {
 			k.lose("another controller has taken it, or somebody has unlocked it")
 			return
 		default:
+			k.failed(err)
 			wait = max(0, min(k.renew/4, k.ours()))
 		}
 	}
@@ -65,17 +67,28 @@ func (k *keeper) run() {
 func (k *keeper) extend(until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.until = until
+	k.until, k.cause = until, nil
+}
+
+func (k *keeper) failed(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.held.Err() == nil {
+		k.cause = err
+	}
 }
 
 // ours says for how long the lease is certainly ours, and loses it when that is over.
 // Nobody else may have it before: he has to see it unchanged for longer.
 func (k *keeper) ours() time.Duration {
 	k.mu.Lock()
-	left := time.Until(k.until)
+	left, cause := time.Until(k.until), k.cause
 	k.mu.Unlock()
-	if left <= 0 {
-		k.lose(fmt.Sprintf("it could not be renewed for %v", k.lease.ttl))
+	switch {
+	case left <= 0 && cause != nil:
+		k.lose(fmt.Sprintf("it could not be renewed for %v: %v", k.lease.ttl, cause))
+	case left <= 0:
+		k.lose(fmt.Sprintf("it was not renewed for %v: this process stood still, or its calls to the table did", k.lease.ttl))
 	}
 	return left
 }

@@ -141,7 +141,9 @@ func TestA12_B2_CutOff(t *testing.T) {
 
 				wire.down.Store(false)
 				before := tb.dump()
-				require.ErrorIs(t, old.Append(t.Context(), record("d-1", 2)), journal.ErrLost)
+				gone := old.Append(t.Context(), record("d-1", 2))
+				require.ErrorIs(t, gone, journal.ErrLost)
+				require.ErrorContains(t, gone, "deadline", "why it could not be renewed")
 				require.NoError(t, old.Close())
 				require.Equal(t, before, tb.dump(), "the old one has written nothing")
 				require.NoError(t, heir.Append(t.Context(), record("d-1", 2)))
@@ -149,6 +151,24 @@ func TestA12_B2_CutOff(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A renewal whose answer never comes is made again while there is time: one connection
+// that hangs does not cost the lease.
+func TestARenewalThatHangsIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := newTable()
+		one, wire := tb.controller("one")
+		l := open(t, one)
+		next := wire.n.Load() + 1
+		wire.failAt = func(n int64) bool { return n == next }
+		<-time.After(time.Minute)
+		require.False(t, lost(l))
+		next = wire.n.Load() + 1
+		require.NoError(t, l.Append(t.Context(), record("d-1", 1)), "the same goes for what is written")
+		require.Greater(t, wire.n.Load(), next)
+		require.NoError(t, l.Close())
+	})
 }
 
 // A12: an Append that is under way when the way is cut ends when the lease does.

@@ -37,11 +37,14 @@ func (s *store) retry(ctx context.Context, do func(context.Context) error) error
 	defer cancel()
 	var last error // that can pass
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		err := do(limited)
+		try, stop := context.WithTimeout(limited, s.patience/4)
+		err := do(try)
+		hung := try.Err() != nil // its answer never came; it may come on another connection
+		stop()
 		if err == nil {
 			return nil
 		}
-		again := limited.Err() == nil && transient(err)
+		again := limited.Err() == nil && (hung || transient(err))
 		if again {
 			last = err
 			pause(limited, wait/2+rand.N(wait))
