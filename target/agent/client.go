@@ -194,7 +194,9 @@ func (c *Client) ask(id uint32, req wire.Request) error {
 	if bytes.Equal(job, c.job) {
 		req.Job = nil
 	}
-	if err := c.conn.Send(wire.KindPerform, id, req); err != nil {
+	if err := c.conn.Send(wire.KindPerform, id, req); errors.Is(err, wire.ErrTooLong) {
+		return fail(req.Step, lifecycle.TargetFailed, "the step cannot be asked for: %w; make what the job carries smaller, such as its Env", err)
+	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	c.job = job
