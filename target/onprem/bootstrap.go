@@ -198,7 +198,7 @@ func (s *session) said(err error) error {
 	switch {
 	case text == "":
 		return fmt.Errorf("the agent cannot be started: %w", err)
-	case strings.Contains(text, "sudo:"):
+	case sudoRefuses(text):
 		return &setupError{fmt.Errorf("sudo refuses (%s): let the account use sudo without a password, or leave out Sudo", text)}
 	case strings.Contains(text, "not found") && strings.Contains(text, ".agents/"), strings.Contains(text, "Exec format error"):
 		return &setupError{fmt.Errorf("the executable does not run there (%s): build it with CGO_ENABLED=0, for the host's platform", text)}
@@ -206,6 +206,17 @@ func (s *session) said(err error) error {
 		return &setupError{fmt.Errorf("the executable may not be run there (%s): set State to a directory of a file system that is not mounted noexec", text)}
 	}
 	return fmt.Errorf("the agent cannot be started: %s (%w)", text, err)
+}
+
+// sudoRefuses tells a refusal from what sudo says by the way, such as that it cannot
+// look up the host's own name.
+func sudoRefuses(text string) bool {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "sudo:") && !strings.Contains(line, "unable to resolve host") {
+			return true
+		}
+	}
+	return false
 }
 
 // tail keeps the end of what is written to it.
