@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -308,3 +309,40 @@ func TestAddressIsMadeOnlyWhereItIsNeeded(t *testing.T) {
 	require.Equal(t, lifecycle.RevisionUnavailable, e.Code)
 	require.Contains(t, e.Message, "the credentials have ended")
 }
+
+// What a script prints is seen while it runs, and once, also when the connection is lost
+// in the middle.
+func TestOutputIsSeenWhileAScriptRuns(t *testing.T) {
+	s := sshtest.New(t)
+	_, hosts := over(t, s, access(t, s), 1)
+	control := t.TempDir()
+	j := waiting(t, control)
+	hook := "#!/bin/sh\necho first; : > $CONTROL/begun; until [ -e $CONTROL/go ]; do sleep 0.01; done; echo second; until [ -e $CONTROL/end ]; do sleep 0.01; done\n"
+	require.NoError(t, os.WriteFile(filepath.Join(j.Bundle.Dir, "hook.sh"), []byte(hook), 0o755))
+	j.Revision, j.Bundle = reopen(t, j.Bundle.Dir)
+	out := &watched{}
+	hosts[0].(*onprem.SSH).Output = func(s lifecycle.Step) io.Writer {
+		if s.Event == lifecycle.AfterInstall {
+			return out
+		}
+		return nil
+	}
+	toInstall(t, hosts[0], j)
+	done := slowStep(t, hosts[0], j, control)
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "first") }, 20*time.Second, time.Millisecond)
+	s.Cut()
+	require.NoError(t, os.WriteFile(filepath.Join(control, "go"), nil, 0o644))
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "second") }, 20*time.Second, time.Millisecond)
+	require.NoError(t, os.WriteFile(filepath.Join(control, "end"), nil, 0o644))
+	require.Nil(t, <-done)
+	require.Equal(t, 1, strings.Count(out.String(), "first"), out)
+}
+
+// watched is output that may be looked at meanwhile.
+type watched struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (w *watched) Write(p []byte) (int, error) { w.mu.Lock(); defer w.mu.Unlock(); return w.b.Write(p) }
+func (w *watched) String() string              { w.mu.Lock(); defer w.mu.Unlock(); return w.b.String() }
