@@ -18,8 +18,9 @@ import (
 
 // startScript starts the agent, and takes the executable first if it is not there. It
 // has no single quotes, since it goes as one quoted word through whatever shell the
-// login has. The lines that begin with "cutover-" are for us; see [stage].
-const startScript = `d=$1; h=$2; u=$3
+// login has. The lines that begin with "cutover-" are for us; the first line ends what the
+// login shell has printed.
+const startScript = `echo; d=$1; h=$2; u=$3
 if [ -z "$d" ]; then if [ "$(id -u)" = 0 ]; then d=/var/lib/cutover; else d="$HOME/.local/state/cutover"; fi; fi
 a="$d/.agents"
 if [ ! -x "$a/$h" ]; then
@@ -156,10 +157,11 @@ const maxNoise = 256 << 10
 func (h *SSH) await(s *session, p *program) (*program, error) {
 	var parcel parcel
 	for noise := 0; noise < maxNoise; {
-		line, err := s.out.ReadString('\n')
-		if err != nil {
+		text, err := s.out.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, s.said(err)
 		}
+		line := string(text)
 		s.progress(len(line))
 		noise += len(line)
 		switch word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); {

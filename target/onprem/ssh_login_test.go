@@ -346,3 +346,21 @@ type watched struct {
 
 func (w *watched) Write(p []byte) (int, error) { w.mu.Lock(); defer w.mu.Unlock(); return w.b.Write(p) }
 func (w *watched) String() string              { w.mu.Lock(); defer w.mu.Unlock(); return w.b.String() }
+
+// Login shells print what they like, such as the title of a window, which ends in no
+// line break.
+func TestLoginShellThatPrints(t *testing.T) {
+	s := sshtest.New(t)
+	s.Shell = "Welcome!\n\x1b]0;web-1\a"
+	a := access(t, s)
+	a.Dial, a.Patience = 5*time.Second, time.Millisecond
+	_, hosts := over(t, s, a, 1)
+	j := job(t, t.TempDir(), "one")
+	require.Nil(t, start(t, hosts[0], j), "the executable is sent")
+	require.NoError(t, hosts[0].(*onprem.SSH).Close())
+	require.Nil(t, doStep(t, hosts[0], j, lifecycle.DownloadBundle), "it is there")
+
+	require.NoError(t, hosts[0].(*onprem.SSH).Close())
+	s.Shell = strings.Repeat("y", 1<<20)
+	require.ErrorContains(t, doStep(t, hosts[0], j, lifecycle.Install), "prints without end")
+}
