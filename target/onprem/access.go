@@ -40,8 +40,9 @@ type Access struct {
 	HostCAs []ssh.PublicKey
 
 	// Config is an ssh_config file, such as ~/.ssh/config, that addresses are looked
-	// up in. HostName, User, Port, IdentityFile, IdentityAgent, UserKnownHostsFile,
-	// GlobalKnownHostsFile, HostKeyAlias and ProxyJump count; ProxyCommand is refused.
+	// up in. HostName, User, Port, IdentityFile, IdentityAgent, IdentitiesOnly,
+	// UserKnownHostsFile, GlobalKnownHostsFile, HostKeyAlias and ProxyJump count;
+	// ProxyCommand is refused. A jump host's own ProxyJump does not count.
 	// Empty: none.
 	Config string
 	// Jump are hosts to go through, "user@host:port", the first one first. Nil: those

@@ -1,12 +1,14 @@
 package onprem
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"runtime"
+	"slices"
 
 	"golang.org/x/crypto/ssh"
 	sshagent "golang.org/x/crypto/ssh/agent"
@@ -25,6 +27,9 @@ func (a *Access) auth(ctx context.Context, p place) (methods []ssh.AuthMethod, d
 		if err != nil {
 			return nil, nil, err
 		}
+		if p.only {
+			held = slices.DeleteFunc(held, func(s ssh.Signer) bool { return !p.names(s.PublicKey()) })
+		}
 		signers, done = append(signers, held...), closeAgent
 	}
 	if len(signers) > 0 {
@@ -35,6 +40,18 @@ func (a *Access) auth(ctx context.Context, p place) (methods []ssh.AuthMethod, d
 		return nil, nil, locked
 	}
 	return nil, nil, errors.New("there is no key to log in with: set Access.Keys, Access.Agent or Access.Signers")
+}
+
+// names reports whether the public half of one of the key files is this key.
+func (p place) names(key ssh.PublicKey) bool {
+	return slices.ContainsFunc(p.keys, func(file string) bool {
+		data, err := os.ReadFile(expandHome(file) + ".pub")
+		if err != nil {
+			return false
+		}
+		k, _, _, _, err := ssh.ParseAuthorizedKey(data)
+		return err == nil && bytes.Equal(k.Marshal(), key.Marshal())
+	})
 }
 
 // fileKeys are the keys of the program and those in files. Locked is the error of a file

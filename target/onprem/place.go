@@ -19,6 +19,7 @@ type place struct {
 	user       string
 	keys       []string
 	agent      string
+	only       bool // of the agent's keys those that keys names, and no others
 	knownHosts []string
 	jump       []string
 }
@@ -47,7 +48,7 @@ func (a *Access) resolve(address string, jump []string) (place, error) {
 		}
 	}
 	if len(p.keys) == 0 {
-		p.keys = c.keys()
+		p.keys, p.only = c.keys(), strings.EqualFold(c.get("IdentitiesOnly"), "yes")
 	}
 	if len(p.knownHosts) == 0 {
 		p.knownHosts = c.knownHosts()

@@ -3,6 +3,7 @@ package onprem_test
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
@@ -96,14 +97,19 @@ func TestHostKeysAndAuthorities(t *testing.T) {
 	}
 }
 
-// serveKeys is an SSH agent with a key.
-func serveKeys(t *testing.T, file string) string {
+// serveKeys is an SSH agent with a key, which comes behind n others.
+func serveKeys(t *testing.T, file string, n int) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	raw, err := ssh.ParseRawPrivateKey(data)
 	require.NoError(t, err)
 	ring := sshagent.NewKeyring()
+	for range n {
+		_, other, err := ed25519.GenerateKey(rand.Reader)
+		require.NoError(t, err)
+		require.NoError(t, ring.Add(sshagent.AddedKey{PrivateKey: other}))
+	}
 	require.NoError(t, ring.Add(sshagent.AddedKey{PrivateKey: raw}))
 	return serving(t, func(c net.Conn) { _ = sshagent.ServeAgent(ring, c) })
 }
@@ -140,7 +146,7 @@ func TestKeyWithAPassphraseThatTheAgentHas(t *testing.T) {
 	config := filepath.Join(dir, "config")
 	require.NoError(t, os.WriteFile(config, []byte("Host *\n  User deploy\n  IdentityFile "+locked+"\n"), 0o600))
 	a := access(t, s)
-	a.Keys, a.Config, a.Agent = nil, config, serveKeys(t, s.User.File)
+	a.Keys, a.Config, a.Agent = nil, config, serveKeys(t, s.User.File, 0)
 	_, hosts := over(t, s, a, 1)
 	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
 
@@ -148,6 +154,29 @@ func TestKeyWithAPassphraseThatTheAgentHas(t *testing.T) {
 	a.Keys, a.Config = nil, config
 	_, hosts = over(t, s, a, 1)
 	require.ErrorContains(t, start(t, hosts[0], job(t, t.TempDir(), "one")), "needs a passphrase")
+}
+
+// A host looks at six keys. IdentitiesOnly picks the right one of an agent that has more.
+func TestIdentitiesOnly(t *testing.T) {
+	s := sshtest.New(t)
+	dir := t.TempDir()
+	pub, err := os.ReadFile(s.User.File + ".pub")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "id.pub"), pub, 0o644)) // the key itself is in the agent only
+	config := filepath.Join(dir, "config")
+	a := access(t, s)
+	a.Keys, a.Config, a.Agent = nil, config, serveKeys(t, s.User.File, 10)
+	for _, c := range []struct{ only, code string }{{"no", string(lifecycle.Denied)}, {"yes", ""}} {
+		require.NoError(t, os.WriteFile(config, []byte("Host *\n  IdentityFile "+dir+"/id\n  IdentitiesOnly "+c.only+"\n"), 0o600))
+		_, hosts := over(t, s, a, 1)
+		e := start(t, hosts[0], job(t, t.TempDir(), "one"))
+		if c.code == "" {
+			require.Nil(t, e)
+			continue
+		}
+		require.NotNil(t, e)
+		require.EqualValues(t, c.code, e.Code)
+	}
 }
 
 func TestAgentThatDoesNotAnswerIsGivenUp(t *testing.T) {
