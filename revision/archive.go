@@ -73,11 +73,12 @@ func (a ArchiveFile) open(ctx context.Context, path, work string) (*Bundle, erro
 	return unpack(ctx, f, size, filepath.Base(path), work, Unpacking{Limits: a.Limits})
 }
 
-func (a ArchiveFile) signature(path string) string {
-	if a.Signature == "" {
+// besides is the file with the signature of what is at path.
+func besides(path, signature string) string {
+	if signature == "" {
 		return path + ".sig"
 	}
-	return absolute(a.Signature)
+	return absolute(signature)
 }
 
 // unpack opens an archive that is called name.

@@ -12,10 +12,12 @@ import (
 )
 
 // Artifact is an archive that a source has brought to this machine. Sources of other
-// packages end with [Artifact.Open]; those of this package do, too.
+// packages end with [Artifact.Open]; those of this package do, too. A directory that is to
+// be verified is one as well: its SHA-256 is that of its manifest, and its size that of
+// its files.
 type Artifact struct {
 	Location  Location // where exactly it came from
-	Path      string   // the archive, in a place that nobody else writes to
+	Path      string   // the archive, in a place that nobody else writes to; a directory: the caller's own
 	SHA256    string   // of the archive, hex
 	Size      int64    // of the archive, in bytes
 	Signature []byte   // as found beside it; nil: none found
@@ -25,8 +27,8 @@ type Artifact struct {
 	Recorded bool
 }
 
-// Verifier decides whether an archive may be used. It is asked before anything of the
-// archive is unpacked or even recognised.
+// Verifier decides whether an archive may be used, or a directory, or an AppSpec alone.
+// It is asked before anything of an archive is unpacked or even recognised.
 type Verifier interface {
 	// Verify returns nil if the artifact may be used, else an [*Error] that says which
 	// check failed. Nothing to verify is a failure. It may be called by several
@@ -93,7 +95,7 @@ func (a ArchiveFile) verified(ctx context.Context, path, work string) (*Bundle, 
 		return nil, err
 	}
 	defer os.Remove(art.Path) // what stays goes with work
-	if art.Signature, err = readSignature(a.signature(path)); err != nil {
+	if art.Signature, err = readSignature(besides(path, a.Signature)); err != nil {
 		return nil, err
 	}
 	return art.open(ctx, filepath.Join(work, "content"), Unpacking{Verifier: a.Verifier, Limits: a.Limits})

@@ -11,13 +11,30 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
-// Dir is a directory on this machine as a revision. Its files are hashed when it
-// is opened, and stay where they are. Links are taken as links, wherever they
-// lead, and set-id bits are kept: the directory is the caller's own. Named
-// pipes, sockets and devices are refused.
-func Dir(dir string) Source { return dirSource(absolute(dir)) }
+// Dir is a directory on this machine as a revision. Nobody verifies it; for that make a
+// [Directory].
+func Dir(dir string) Source { return Directory{Path: absolute(dir)} }
+
+// Directory is a directory with somebody to verify it. Its files are hashed when it is
+// opened, and stay where they are. Links are taken as links, wherever they lead, and
+// set-id bits are kept: the directory is the caller's own. Named pipes, sockets and
+// devices are refused.
+type Directory struct {
+	Path string
+
+	// Verifier has to agree before the directory is used. It is asked about the SHA-256
+	// that [Manifest.Digest] has behind its colon, which is what has to be signed. Nil:
+	// nobody is asked.
+	Verifier Verifier
+	// Signature is the file with the detached signature, read for the Verifier. Empty:
+	// Path with .sig behind it. It need not be there: the Verifier decides.
+	Signature string
+
+	recorded bool
+}
 
 // absolute makes the path independent of later changes of directory. Where that
 // is impossible the path stays, and opening it says why.
@@ -28,18 +45,38 @@ func absolute(p string) string {
 	return p
 }
 
-type dirSource string
-
 // Location implements Source.
-func (d dirSource) Location() Location { return Location{Kind: KindDir, Path: string(d)} }
+func (d Directory) Location() Location { return Location{Kind: KindDir, Path: absolute(d.Path)} }
+
+// At implements Opener: another directory, with the same verifier. Its signature is
+// beside it.
+func (d Directory) At(l Location) (Source, error) {
+	if l.Kind != KindDir {
+		return nil, OtherKind(l, KindDir)
+	}
+	return Directory{Path: l.Path, Verifier: d.Verifier, recorded: true}, nil
+}
 
 // Open implements Source. It makes no use of work.
-func (d dirSource) Open(ctx context.Context, _ string) (*Bundle, error) {
-	m, err := scan(ctx, string(d), openFolder)
-	if err != nil {
-		return nil, in(ctx, string(d), err)
+func (d Directory) Open(ctx context.Context, _ string) (*Bundle, error) {
+	path := absolute(d.Path)
+	m, err := scan(ctx, path, openFolder)
+	if err == nil && d.Verifier != nil {
+		err = d.verify(ctx, path, m)
 	}
-	return &Bundle{Dir: string(d), Kind: KindDir, Manifest: m, Notes: dirNotes(m)}, nil
+	if err != nil {
+		return nil, in(ctx, path, err)
+	}
+	return &Bundle{Dir: path, Kind: KindDir, Manifest: m, Notes: dirNotes(m)}, nil
+}
+
+// verify asks about the manifest: whatever is copied later is compared with it.
+func (d Directory) verify(ctx context.Context, path string, m Manifest) (err error) {
+	a := Artifact{Location: d.Location(), Path: path, SHA256: strings.TrimPrefix(m.Digest(), "sha256:"), Size: m.Size(), Recorded: d.recorded}
+	if a.Signature, err = readSignature(besides(path, d.Signature)); err != nil {
+		return err
+	}
+	return d.Verifier.Verify(ctx, a)
 }
 
 func dirNotes(m Manifest) []string {

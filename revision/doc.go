@@ -16,9 +16,10 @@
 // the help of an [Opener] where that takes a client, credentials or limits: a location
 // holds none of these.
 //
-// A [Verifier] decides whether an archive may be used, before any of it is looked at.
-// [Ed25519] is one, for detached signatures made by [Sign]; where one is required,
-// nothing to verify is a failure.
+// A [Verifier] decides whether an archive may be used, before any of it is looked at, and
+// likewise a [Directory] or an AppSpec as text. Each source has one of its own; [Verified]
+// is [Local] with one. [Ed25519] is one, for detached signatures made by [Sign]; where one
+// is required, nothing to verify is a failure.
 //
 // # Guarantees
 //

@@ -6,17 +6,21 @@ import (
 	"os"
 )
 
-// Local is what is at path: a directory or an archive.
-func Local(path string) (Source, error) {
+// Local is what is at path: a directory or an archive. Nobody verifies it.
+func Local(path string) (Source, error) { return Verified(path, nil) }
+
+// Verified is what is at path, a directory or an archive, which v has to agree to. Its
+// signature is beside it, under its name with .sig behind it.
+func Verified(path string, v Verifier) (Source, error) {
 	path = absolute(path)
 	fi, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return nil, notThere(path, err)
 	case fi.IsDir():
-		return Dir(path), nil
+		return Directory{Path: path, Verifier: v}, nil
 	case fi.Mode().IsRegular():
-		return Archive(path), nil
+		return ArchiveFile{Path: path, Verifier: v}, nil
 	}
 	return nil, &Error{Code: NotAnArchive, Path: path,
 		Err: fmt.Errorf("is a %s; name a directory, or a zip, tar or tar.gz file", typeName(fi.Mode()))}

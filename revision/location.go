@@ -80,7 +80,7 @@ func FromLocation(l Location, with ...Opener) (Source, error) {
 	}
 	switch l.Kind {
 	case KindDir:
-		return Dir(l.Path), nil
+		return Directory{}.At(l)
 	case KindArchive:
 		return ArchiveFile{}.At(l)
 	case KindInline:

@@ -120,7 +120,7 @@ func refused(t *testing.T, want Code, archive string) *Error {
 	return refusedWith(t, want, ArchiveFile{Path: archive})
 }
 
-func refusedWith(t *testing.T, want Code, a ArchiveFile) *Error {
+func refusedWith(t *testing.T, want Code, a Source) *Error {
 	t.Helper()
 	parent := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(parent, "in"), 0o755))

@@ -71,6 +71,8 @@ type Download struct {
 	URL    string `json:"url"`    // http or https
 	SHA256 string `json:"sha256"` // of the archive, hex. Required
 	Size   int64  `json:"size"`   // of the archive, in bytes. Required
+
+	Limits Limits `json:"limits,omitzero"` // of what is unpacked, as the source has them; zero: the defaults
 }
 
 // Manifest lists everything in a revision, sorted by path in byte order. Its

@@ -24,8 +24,11 @@ const Full lifecycle.Weight = 100
 // use and leave them; then it may be used from many goroutines. It must not be
 // copied after use.
 type Fleet struct {
-	Hosts   []Host  // at least one; ids must differ
-	Traffic Traffic // the load balancer. Nil: there is none
+	Hosts []Host // at least one; ids must differ
+	// Traffic is the load balancer. A host gets all of its traffic when it is done, also
+	// one that somebody had taken out by hand before: leave that out of Hosts. Nil: there
+	// is none.
+	Traffic Traffic
 
 	once sync.Once
 	byID map[string]Host

@@ -112,6 +112,9 @@ func (o *options) hostsFor(addresses []string) error {
 		return err
 	}
 	for _, h := range list {
+		if h.OS == "windows" {
+			return fmt.Errorf("-inventory: %s:%d: host %s has Windows, which is not reached by SSH yet: choose others", o.inventory, h.Pos.Line, h.Name)
+		}
 		x := o.host(h.Name, h.Login())
 		x.Zone, x.Jump = h.Zone, h.Jump
 		o.hosts = append(o.hosts, x)

@@ -145,6 +145,37 @@ func TestKilledProgramIsResumed(t *testing.T) {
 	}
 }
 
+// The keys, known hosts and addresses that the ssh command would use are used.
+func TestUsualFilesOfSSH(t *testing.T) {
+	w := newWorld(t)
+	home := filepath.Join(w.dir, ".ssh")
+	require.NoError(t, os.Mkdir(home, 0o700))
+	for name, from := range map[string]string{"id_ed25519": w.args[1], "known_hosts": w.args[3]} {
+		data, err := os.ReadFile(from)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(home, name), data, 0o600))
+	}
+	w.args = w.args[6:] // without -key, -known-hosts and -config
+	for _, config := range []string{"", "Host nobody\n  User else\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(home, "config"), []byte(config), 0o600))
+		status, out, errs := w.start("-revision", w.revision(": "+filepath.Base(t.TempDir())), "-group", "web")
+		require.Zero(t, status, out+errs)
+	}
+}
+
+func TestHostsWithWindowsAreRefused(t *testing.T) {
+	w := newWorld(t)
+	file := filepath.Join(w.dir, "fleet.yml")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), "{role: db}", "{role: db}, os: windows", 1)), 0o644))
+	status, _, errs := w.start("-revision", w.revision(""), "-plan")
+	require.Equal(t, 2, status)
+	require.Contains(t, errs, "fleet.yml:4: host db-1 has Windows")
+	status, out, errs := w.start("-revision", w.revision(""), "-plan", "-group", "web")
+	require.Zero(t, status, out+errs)
+}
+
 func TestUsageExitsWith2(t *testing.T) {
 	w := newWorld(t)
 	rev := w.revision("")

@@ -112,17 +112,14 @@ func (o *options) usual() error {
 	if err != nil {
 		return err
 	}
-	o.access.Agent = os.Getenv("SSH_AUTH_SOCK")
-	if config := filepath.Join(home, ".ssh", "config"); o.access.Config == "" && there(config) {
-		o.access.Config = config
+	if agent := os.Getenv("SSH_AUTH_SOCK"); there(agent) {
+		o.access.Agent = agent
 	}
-	if known := filepath.Join(home, ".ssh", "known_hosts"); len(o.access.KnownHosts) == 0 && there(known) {
-		o.access.KnownHosts = []string{known}
-	}
-	for _, name := range []string{"id_ed25519", "id_ecdsa", "id_rsa"} {
-		key := filepath.Join(home, ".ssh", name)
-		if o.access.Agent == "" && o.access.Config == "" && len(o.access.Keys) == 0 && there(key) {
-			o.access.Keys = []string{key}
+	// A configuration, be it an empty one, has the usual keys and known hosts with it.
+	if o.access.Config == "" {
+		o.access.Config = os.DevNull
+		if config := filepath.Join(home, ".ssh", "config"); there(config) {
+			o.access.Config = config
 		}
 	}
 	if o.journal == "" {

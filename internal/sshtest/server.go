@@ -85,6 +85,7 @@ type Server struct {
 	Bare     bool                 // Path is all of the PATH
 	Shell    string               // printed by the login shell before each command
 	Sessions atomic.Int64         // that were opened
+	Logins   atomic.Int64         // that succeeded
 	Received atomic.Int64         // bytes on all connections
 
 	l      net.Listener
@@ -112,6 +113,16 @@ func NewCertified(tb testing.TB, ca Key, names ...string) *Server {
 		signer, err := ssh.NewCertSigner(cert, s.Host.Signer)
 		check(tb, err)
 		s.config.AddHostKey(signer)
+	})
+}
+
+// NewWithKeys starts one that has further host keys.
+func NewWithKeys(tb testing.TB, more ...ssh.Signer) *Server {
+	tb.Helper()
+	return newServer(tb, func(s *Server) {
+		for _, k := range more {
+			s.config.AddHostKey(k)
+		}
 	})
 }
 
@@ -149,6 +160,13 @@ func (s *Server) Listen(tb testing.TB, address string) {
 			s.wait.Go(func() { s.serve(c) })
 		}
 	})
+}
+
+// Open is how many connections there are now.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
 }
 
 // Close stops listening and cuts all connections. Commands run on.
@@ -199,6 +217,7 @@ func (s *Server) serve(raw net.Conn) {
 	if err != nil {
 		return
 	}
+	s.Logins.Add(1)
 	defer conn.Close()
 	go ssh.DiscardRequests(reqs)
 	for n := range chans {

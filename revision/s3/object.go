@@ -163,7 +163,7 @@ func (o Object) presign(a revision.Artifact) func(context.Context) (revision.Dow
 		if err != nil {
 			return revision.Download{}, o.error(ctx, o.explain(ctx, err))
 		}
-		return revision.Download{URL: req.URL, SHA256: a.SHA256, Size: a.Size}, nil
+		return revision.Download{URL: req.URL, SHA256: a.SHA256, Size: a.Size, Limits: o.Limits}, nil
 	}
 }
 

@@ -411,7 +411,7 @@ func TestHandOver(t *testing.T) {
 	s.put("b/app.zip", zipped(t, "one"))
 	src := s3.Object{Client: s.client(), Bucket: "b", Key: "app.zip"}
 	require.Nil(t, open(t, src).Presign, "only when asked for")
-	src.HandOver = time.Hour
+	src.HandOver, src.Limits = time.Hour, revision.Limits{Members: 10}
 	b := open(t, src)
 	s.put("b/app.zip", zipped(t, "two"))
 	d, err := b.Presign(t.Context())
@@ -424,7 +424,7 @@ func TestHandOver(t *testing.T) {
 	got, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.Equal(t, zipped(t, "one"), got)
-	require.Equal(t, revision.Download{URL: d.URL, SHA256: sum(got), Size: int64(len(got))}, d)
+	require.Equal(t, revision.Download{URL: d.URL, SHA256: sum(got), Size: int64(len(got)), Limits: src.Limits}, d)
 
 	src.Client = struct{ s3.Client }{s.client()}
 	require.Contains(t, refused(t, revision.Denied, src), "HandOver needs an *s3.Client")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
@@ -100,8 +101,9 @@ func (c *Client) welcome(s Start) error {
 
 // inquiry is one step being asked for.
 type inquiry struct {
-	frames chan wire.Frame
-	over   chan struct{} // closed when nobody listens any more
+	frames   chan wire.Frame
+	over     chan struct{} // closed when nobody listens any more
+	answered atomic.Bool   // the answer is on its way to frames: nothing more is wanted
 }
 
 // read hands frames to those who asked, until the connection ends.
@@ -117,6 +119,9 @@ func (c *Client) read() {
 		c.mu.Unlock()
 		if q == nil {
 			continue // of a step that was abandoned
+		}
+		if f.Kind == wire.KindDone {
+			q.answered.Store(true)
 		}
 		select {
 		case q.frames <- f:
@@ -169,7 +174,7 @@ func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 	for {
 		select {
 		case f := <-q.frames:
-			over, err := c.take(ctx, f, t, w, sender)
+			over, err := c.take(ctx, f, q, t, w, sender)
 			if over {
 				return err
 			}
@@ -194,7 +199,9 @@ func (c *Client) ask(id uint32, req wire.Request) error {
 	if bytes.Equal(job, c.job) {
 		req.Job = nil
 	}
-	if err := c.conn.Send(wire.KindPerform, id, req); err != nil {
+	if err := c.conn.Send(wire.KindPerform, id, req); errors.Is(err, wire.ErrTooLong) {
+		return fail(req.Step, lifecycle.TargetFailed, "the step cannot be asked for: %w; make what the job carries smaller, such as its Env", err)
+	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	c.job = job
@@ -218,7 +225,7 @@ func (c *Client) end(id uint32, q *inquiry) {
 }
 
 // take deals with one frame of a request.
-func (c *Client) take(ctx context.Context, f wire.Frame, t target.Task, w *Watch, sender *transfer.Sender) (over bool, err error) {
+func (c *Client) take(ctx context.Context, f wire.Frame, q *inquiry, t target.Task, w *Watch, sender *transfer.Sender) (over bool, err error) {
 	switch f.Kind {
 	case wire.KindNote:
 		var n lifecycle.Note
@@ -237,7 +244,7 @@ func (c *Client) take(ctx context.Context, f wire.Frame, t target.Task, w *Watch
 		if err := f.Decode(&want); err != nil {
 			return true, err
 		}
-		return c.send(ctx, f.ID, want, sender)
+		return c.send(ctx, f.ID, q, want, sender)
 	case wire.KindDone:
 		var a wire.Answer
 		if err := f.Decode(&a); err != nil {
@@ -261,16 +268,18 @@ func outcomeOf(s lifecycle.Step, a wire.Answer) error {
 }
 
 // send sends what the host wants of the revision.
-func (c *Client) send(ctx context.Context, id uint32, want wire.Want, sender *transfer.Sender) (over bool, err error) {
+func (c *Client) send(ctx context.Context, id uint32, q *inquiry, want wire.Want, sender *transfer.Sender) (over bool, err error) {
 	if sender == nil {
 		return true, errors.New("the agent asks for a revision that it was not offered")
 	}
-	out := bufio.NewWriterSize(&dataWriter{c.conn, id}, 128<<10)
+	out := bufio.NewWriterSize(&dataWriter{c.conn, id, q}, 128<<10)
 	err = sender.Answer(ctx, want, out)
 	if err == nil {
 		err = out.Flush()
 	}
 	switch {
+	case errors.Is(err, errAnswered): // such as that the disk is full
+		return false, nil
 	case c.lost() != nil:
 		return true, c.lost()
 	case ctx.Err() != nil:
@@ -287,14 +296,21 @@ func (c *Client) send(ctx context.Context, id uint32, want wire.Want, sender *tr
 	return false, nil
 }
 
+// errAnswered says that the host has ended the request, and wants no more.
+var errAnswered = errors.New("the request was answered")
+
 // dataWriter makes frames of a stream.
 type dataWriter struct {
 	conn *wire.Conn
 	id   uint32
+	q    *inquiry
 }
 
 func (w *dataWriter) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
+		if w.q.answered.Load() {
+			return n, errAnswered
+		}
 		piece := p[:min(len(p), wire.MaxFrame)]
 		if err := w.conn.Write(wire.KindData, w.id, piece); err != nil {
 			return n, err

@@ -87,11 +87,19 @@ func listen(path string) (net.Listener, error) {
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	if info, err := os.Lstat(filepath.Dir(path)); err != nil || !info.IsDir() || !private(info) {
-		return nil, fmt.Errorf("%s is not a directory that only this account can use", filepath.Dir(path))
+	if err := ownFolder(filepath.Dir(path)); err != nil {
+		return nil, err
 	}
 	_ = os.Remove(path)
 	return net.Listen("unix", path)
+}
+
+// ownFolder makes sure that nobody else can put something into a folder.
+func ownFolder(dir string) error {
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() || !private(info) {
+		return fmt.Errorf("%s is not a directory that only this account can use: remove it", dir)
+	}
+	return nil
 }
 
 // hashFile is the hex SHA-256 of a file.

@@ -11,13 +11,13 @@ import (
 
 // startDaemon: there is no way here to leave the session of the login behind, so
 // the steps are done in this process and end with it.
-func startDaemon(dir, umask, digest string) (io.ReadWriteCloser, error) {
+func startDaemon(dir, umask, digest string) (rw io.ReadWriteCloser, died func() error, err error) {
 	s := newServer(dir, umask, digest)
 	ours, theirs := net.Pipe()
 	if s.Enter() {
 		go s.Serve(theirs)
 	}
-	return ours, nil
+	return ours, func() error { return nil }, nil
 }
 
 func inherited() (net.Conn, error) {

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,21 +11,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // startDaemon starts the process that does the steps, away from this session, and
-// returns a connection to it.
-func startDaemon(dir, umask, digest string) (io.ReadWriteCloser, error) {
+// returns a connection to it. When that has ended, died says what the process died of;
+// nil: it did not, or by no fault of its own, and may be started again.
+func startDaemon(dir, umask, digest string) (rw io.ReadWriteCloser, died func() error, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	unix.CloseOnExec(fds[0])
 	theirs := os.NewFile(uintptr(fds[1]), "agent")
@@ -33,17 +37,34 @@ func startDaemon(dir, umask, digest string) (io.ReadWriteCloser, error) {
 	defer ours.Close()
 	log, err := os.OpenFile(filepath.Join(dir, agentsDir, daemonLog), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer log.Close()
 	cmd := exec.Command(self, mainName, "daemon", dir, umask, digest)
 	cmd.Dir, cmd.Stderr, cmd.ExtraFiles = "/", log, []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	go func() { _ = cmd.Wait() }() // only so that it does not stay a zombie while this one lives
-	return net.FileConn(ours)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }() // also so that it does not stay a zombie while this one lives
+	rw, err = net.FileConn(ours)
+	return rw, func() error { return fault(ended, log.Name()) }, err
+}
+
+// fault waits a little for the end of a process, and returns what it has said if it has
+// ended with a status that is none of success.
+func fault(ended <-chan error, log string) error {
+	select {
+	case err := <-ended:
+		if e, ok := errors.AsType[*exec.ExitError](err); !ok || e.ExitCode() <= 0 {
+			return nil // somebody killed it, or it has nothing to do
+		}
+		text, _ := os.ReadFile(log) // the status is left
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(text[:min(len(text), 4<<10)])))
+	case <-time.After(5 * time.Second):
+		return nil
+	}
 }
 
 // inherited is the connection that startDaemon made.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -355,6 +356,44 @@ func TestStateDirectoryWithALongName(t *testing.T) {
 	require.NoError(t, one.Close())
 	require.NoError(t, two.Close())
 	b.noAgentStays()
+}
+
+// The folder of a socket in /tmp could have been made by anybody. Nobody in it is believed,
+// and the controller hears at once why the agent does not start.
+func TestSocketOfAnotherAccountIsNotBelieved(t *testing.T) {
+	b := newBox(t)
+	b.agent.Dir = filepath.Join(filepath.Dir(b.agent.Dir), strings.Repeat("y", 120))
+	socket := socketPath(b.agent.Dir)
+	require.NoError(t, os.Mkdir(filepath.Dir(socket), 0o777))
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(socket)) })
+	require.NoError(t, os.Chmod(filepath.Dir(socket), 0o777))
+	l, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			t.Error("somebody has connected to it")
+			_ = c.Close()
+		}
+	}()
+	s := Start{Digest: strings.Repeat("a", 64)}
+	w := b.serve(s)
+	_, err = w.ReadString('\n')
+	require.NoError(t, err)
+	_, err = Connect(t.Context(), w, s)
+	require.ErrorContains(t, err, "is not a directory that only this account can use")
+}
+
+func TestRequestThatIsTooLongIsRefusedAndNotLost(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec(), "app/a": "1"})
+	job.Env = []string{"X=" + strings.Repeat("x", wire.MaxFrame)}
+	c, _ := b.remote()
+	err := b.do(c, "d-1", job, lifecycle.Start)
+	e, ok := errors.AsType[*lifecycle.Error](err)
+	require.True(t, ok, "%v", err)
+	require.NotErrorIs(t, err, ErrLost)
+	require.Contains(t, e.Message, "longer than a frame")
 }
 
 func TestOldExecutablesArePruned(t *testing.T) {

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -30,11 +32,26 @@ func installSelf(place, digest string) error {
 	if err := os.Chmod(self, 0o700); err != nil {
 		return err
 	}
+	// A crash must not leave an executable of that name that is none.
+	if err := syncFile(self); err != nil {
+		return err
+	}
 	if err := os.Rename(self, place); err != nil {
 		return err
 	}
 	pruneAgents(filepath.Dir(place), filepath.Base(place))
 	return nil
+}
+
+func syncFile(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // what runs cannot be opened for it there
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 var agentName = regexp.MustCompile(`^[0-9a-f]{64}$`)

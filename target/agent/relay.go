@@ -129,10 +129,11 @@ func reach(dir, umask, digest string, hello wire.Frame, from *wire.Conn) (*peer,
 // try connects once. Without an error and without a peer it is to be tried again:
 // the other process is just ending, or just beginning.
 func try(dir, umask, digest string, hello wire.Frame) (*peer, wire.Frame, error) {
-	c, err := net.Dial("unix", socketPath(dir))
+	c, err := dialDaemon(dir)
 	var rw io.ReadWriteCloser = c
+	died := func() error { return nil }
 	if err != nil {
-		if rw, err = startDaemon(dir, umask, digest); err != nil {
+		if rw, died, err = startDaemon(dir, umask, digest); err != nil {
 			return nil, wire.Frame{}, fmt.Errorf("the agent's process cannot be started: %w", err)
 		}
 	}
@@ -145,7 +146,22 @@ func try(dir, umask, digest string, hello wire.Frame) (*peer, wire.Frame, error)
 		return p, f, nil
 	}
 	_ = rw.Close()
-	return nil, wire.Frame{}, nil
+	if err != nil {
+		if err = died(); err != nil {
+			err = fmt.Errorf("the agent's process has ended: %w", err)
+		}
+	}
+	return nil, wire.Frame{}, err
+}
+
+// dialDaemon connects to the process that does the steps. Where another account could
+// have put the socket, nobody is believed.
+func dialDaemon(dir string) (net.Conn, error) {
+	path := socketPath(dir)
+	if err := ownFolder(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	return net.Dial("unix", path)
 }
 
 // makesRoom reports whether an agent of another build is about to end.

@@ -145,12 +145,14 @@ func (s *Sending) of(b *revision.Bundle) *transfer.Sender {
 	return s.sender
 }
 
-// Presign asks the source of the job's revision for an address, if it can give one.
-func (w *Watch) Presign(ctx context.Context, job *target.Job) error {
-	if job.Bundle == nil || job.Bundle.Presign == nil {
+// Presign asks the source of the task's revision for an address, if it can give one and
+// the step is one at which a revision comes to a host.
+func (w *Watch) Presign(ctx context.Context, t target.Task) error {
+	b := t.Job.Bundle
+	if !needsContent[t.Step.Event] || b == nil || b.Presign == nil {
 		return nil
 	}
-	d, err := job.Bundle.Presign(ctx)
+	d, err := b.Presign(ctx)
 	if err != nil {
 		return fmt.Errorf("no address of the revision can be had: %w", err)
 	}

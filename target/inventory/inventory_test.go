@@ -88,6 +88,14 @@ func TestGroups(t *testing.T) {
 	require.Empty(t, inv.Select(tags.Selection{}), "nothing said is nothing chosen")
 }
 
+// Two sites may use the same addresses, each behind a gate of its own.
+func TestOneAddressBehindDifferentJumpHostsIsTwoMachines(t *testing.T) {
+	inv := parse(t, "hosts:\n  a: {address: 10.0.0.1, jump: one}\n  b: {address: 10.0.0.1, jump: two}\n  c: {address: 10.0.0.1, jump: []}\n")
+	require.Len(t, inv.Hosts, 3)
+	_, err := inventory.Parse("f", []byte("hosts:\n  a: {address: 10.0.0.1, jump: one}\n  b: {address: 10.0.0.1, jump: one}\n"))
+	require.ErrorContains(t, err, "hosts.b: is at 10.0.0.1 port 22 behind one, where a of line 2 is already")
+}
+
 // Each text has one problem, at this place and with these words.
 func TestProblems(t *testing.T) {
 	long := strings.Repeat("ä", 300)

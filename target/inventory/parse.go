@@ -67,13 +67,18 @@ func (r *reader) inventory(data []byte) *Inventory {
 	return inv
 }
 
-// machine is what makes two hosts one.
+// machine is what makes two hosts one. Behind different jump hosts one address may be
+// that of two machines.
 func (h Host) machine() string {
 	port := h.Port
 	if port == 0 {
 		port = 22
 	}
-	return strings.ToLower(h.Address) + " port " + strconv.Itoa(port)
+	at := strings.ToLower(h.Address) + " port " + strconv.Itoa(port)
+	if len(h.Jump) > 0 {
+		at += " behind " + strings.Join(h.Jump, ", ")
+	}
+	return at
 }
 
 var lineOf = lazyregexp.New(`^(?:yaml: )?line (\d+): `)

@@ -19,8 +19,9 @@ type Access struct {
 	User string
 
 	// Keys are private key files. The keys in them and those of Agent are offered,
-	// in this order. A file that other accounts may read is refused. Empty: those of
-	// Config.
+	// in this order. A file that other accounts may read is refused, and so is one with a
+	// passphrase that neither Passphrase nor Agent helps with. Empty: those of Config, and
+	// where that names none, the usual ones in ~/.ssh.
 	Keys []string
 	// Passphrase is asked for the passphrase of an encrypted key file, once for each.
 	// Nil: such a file is refused.
@@ -32,14 +33,17 @@ type Access struct {
 	Agent string
 
 	// KnownHosts are files of host keys, as OpenSSH keeps them; lines that begin with
-	// @cert-authority and @revoked count. Empty: those of Config.
+	// @cert-authority and @revoked count. Empty: those of Config, and where that names none,
+	// ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts.
 	KnownHosts []string
 	// HostCAs may sign the keys of any host, as the lines @cert-authority do.
 	HostCAs []ssh.PublicKey
 
 	// Config is an ssh_config file, such as ~/.ssh/config, that addresses are looked
-	// up in. HostName, User, Port, IdentityFile, IdentityAgent, UserKnownHostsFile,
-	// HostKeyAlias and ProxyJump count; ProxyCommand is refused. Empty: none.
+	// up in. HostName, User, Port, IdentityFile, IdentityAgent, IdentitiesOnly,
+	// UserKnownHostsFile, GlobalKnownHostsFile, HostKeyAlias and ProxyJump count;
+	// ProxyCommand is refused. A jump host's own ProxyJump does not count.
+	// Empty: none.
 	Config string
 	// Jump are hosts to go through, "user@host:port", the first one first. Nil: those
 	// of Config. They need host keys, too.
@@ -77,8 +81,8 @@ type Access struct {
 	sending  agent.Sending
 	plain    bool // executables are not compressed
 	mu       sync.Mutex
-	programs map[string]*program // by path
-	jumps    map[string]*ssh.Client
+	programs map[string]*program   // by path
+	jumps    map[string]*jump      // by the way to them
 	keys     map[string]ssh.Signer // by file
 }
 
@@ -89,7 +93,7 @@ func (a *Access) init() {
 			n = 16
 		}
 		a.slots = make(chan struct{}, n)
-		a.programs, a.jumps, a.keys = map[string]*program{}, map[string]*ssh.Client{}, map[string]ssh.Signer{}
+		a.programs, a.jumps, a.keys = map[string]*program{}, map[string]*jump{}, map[string]ssh.Signer{}
 	})
 }
 

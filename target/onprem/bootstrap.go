@@ -18,8 +18,9 @@ import (
 
 // startScript starts the agent, and takes the executable first if it is not there. It
 // has no single quotes, since it goes as one quoted word through whatever shell the
-// login has. The lines that begin with "cutover-" are for us; see [stage].
-const startScript = `d=$1; h=$2; u=$3
+// login has. The lines that begin with "cutover-" are for us; the first line ends what the
+// login shell has printed.
+const startScript = `echo; d=$1; h=$2; u=$3
 if [ -z "$d" ]; then if [ "$(id -u)" = 0 ]; then d=/var/lib/cutover; else d="$HOME/.local/state/cutover"; fi; fi
 a="$d/.agents"
 if [ ! -x "$a/$h" ]; then
@@ -156,10 +157,11 @@ const maxNoise = 256 << 10
 func (h *SSH) await(s *session, p *program) (*program, error) {
 	var parcel parcel
 	for noise := 0; noise < maxNoise; {
-		line, err := s.out.ReadString('\n')
-		if err != nil {
+		text, err := s.out.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, s.said(err)
 		}
+		line := string(text)
 		s.progress(len(line))
 		noise += len(line)
 		switch word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); {
@@ -198,7 +200,7 @@ func (s *session) said(err error) error {
 	switch {
 	case text == "":
 		return fmt.Errorf("the agent cannot be started: %w", err)
-	case strings.Contains(text, "sudo:"):
+	case sudoRefuses(text):
 		return &setupError{fmt.Errorf("sudo refuses (%s): let the account use sudo without a password, or leave out Sudo", text)}
 	case strings.Contains(text, "not found") && strings.Contains(text, ".agents/"), strings.Contains(text, "Exec format error"):
 		return &setupError{fmt.Errorf("the executable does not run there (%s): build it with CGO_ENABLED=0, for the host's platform", text)}
@@ -206,6 +208,17 @@ func (s *session) said(err error) error {
 		return &setupError{fmt.Errorf("the executable may not be run there (%s): set State to a directory of a file system that is not mounted noexec", text)}
 	}
 	return fmt.Errorf("the agent cannot be started: %s (%w)", text, err)
+}
+
+// sudoRefuses tells a refusal from what sudo says by the way, such as that it cannot
+// look up the host's own name.
+func sudoRefuses(text string) bool {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "sudo:") && !strings.Contains(line, "unable to resolve host") {
+			return true
+		}
+	}
+	return false
 }
 
 // tail keeps the end of what is written to it.

@@ -94,41 +94,61 @@ func (a *Access) through(ctx context.Context, jump []string) (via *ssh.Client, e
 	return via, nil
 }
 
-// jumpHost connects to a jump host, once.
+// jump is a jump host, and the way to it.
+type jump struct {
+	slot chan struct{} // holds who connects
+	c    *ssh.Client   // nil: none; guarded by Access.mu
+}
+
+// jumpHost connects to a jump host, once: a fleet that is connected to all at once must
+// not come to it with a login for each host.
 func (a *Access) jumpHost(ctx context.Context, path, address string, via *ssh.Client) (*ssh.Client, error) {
 	a.mu.Lock()
-	c := a.jumps[path]
+	j := a.jumps[path]
+	if j == nil {
+		j = &jump{slot: make(chan struct{}, 1)}
+		a.jumps[path] = j
+	}
 	a.mu.Unlock()
-	if c != nil {
+	select {
+	case j.slot <- struct{}{}:
+		defer func() { <-j.slot }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if c := a.jumpClient(j); c != nil {
 		return c, nil
 	}
 	p, err := a.resolve(address, nil)
 	if err != nil {
 		return nil, &setupError{err}
 	}
-	if c, err = a.login(ctx, p, via); err != nil {
+	c, err := a.login(ctx, p, via)
+	if err != nil {
 		return nil, err
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if other := a.jumps[path]; other != nil { // somebody was faster
-		_ = c.Close()
-		return other, nil
-	}
-	a.jumps[path] = c
-	go a.watchJump(path, c)
+	j.c = c
+	a.mu.Unlock()
+	go a.watchJump(j, c)
 	return c, nil
 }
 
-// watchJump forgets a jump host whose connection has ended.
-func (a *Access) watchJump(path string, c *ssh.Client) {
+func (a *Access) jumpClient(j *jump) *ssh.Client {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return j.c
+}
+
+// watchJump forgets the connection to a jump host when it has ended.
+func (a *Access) watchJump(j *jump, c *ssh.Client) {
 	stop := keepAlive(c, a.keepAlive())
 	_ = c.Wait()
 	stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.jumps[path] == c {
-		delete(a.jumps, path)
+	if j.c == c {
+		j.c = nil
 	}
 }
 
@@ -137,8 +157,10 @@ func (a *Access) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var err error
-	for _, c := range a.jumps {
-		err = errors.Join(err, c.Close())
+	for _, j := range a.jumps {
+		if j.c != nil {
+			err = errors.Join(err, j.c.Close())
+		}
 	}
 	return err
 }
@@ -149,7 +171,7 @@ func (a *Access) login(ctx context.Context, p place, via *ssh.Client) (*ssh.Clie
 	if err != nil {
 		return nil, &setupError{err}
 	}
-	methods, done, err := a.auth(p)
+	methods, done, err := a.auth(ctx, p)
 	if err != nil {
 		return nil, &setupError{err}
 	}
@@ -193,8 +215,11 @@ func loginFailed(p place, err error) error {
 		return err
 	}
 	// The package has no type for it.
-	if strings.Contains(err.Error(), "unable to authenticate") {
+	switch text := strings.ToLower(err.Error()); {
+	case strings.Contains(text, "unable to authenticate"):
 		return &loginError{fmt.Errorf("%s is not let in: %w; check the user and the keys", p.user, err)}
+	case strings.Contains(text, "too many authentication failures"):
+		return &loginError{fmt.Errorf("%s is not let in: %w; the host does not look at so many keys: offer fewer", p.user, err)}
 	}
 	return err
 }

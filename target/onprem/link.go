@@ -18,10 +18,13 @@ func (h *SSH) connected(ctx context.Context) (*link, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if l := h.take(); l != nil {
+	l, dead := h.take()
+	if l != nil {
 		return l, nil
 	}
-	var l *link
+	if dead != nil {
+		dead.close()
+	}
 	err := keepTrying(ctx, h.Access.patience(), func() (err error) {
 		l, err = h.newLink(ctx)
 		return err
@@ -35,19 +38,27 @@ func (h *SSH) connected(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
-// take takes the connection that is there, if it still is one.
-func (h *SSH) take() *link {
+// take takes the connection that is there, if it still is one. Dead is one whose agent
+// has ended, and that nobody would close any more: who still uses one closes it.
+func (h *SSH) take() (l, dead *link) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l := h.link
-	if l == nil || !l.alive() {
-		return nil
+	l = h.link
+	if l == nil {
+		return nil, nil
 	}
-	l.users++
 	if l.idle != nil {
 		l.idle.Stop()
 	}
-	return l
+	if l.alive() {
+		l.users++
+		return l, nil
+	}
+	h.link = nil
+	if l.users > 0 {
+		return nil, nil
+	}
+	return nil, l
 }
 
 // release gives a connection back. One that broke is closed, one that nobody uses for

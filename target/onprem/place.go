@@ -19,6 +19,7 @@ type place struct {
 	user       string
 	keys       []string
 	agent      string
+	only       bool // of the agent's keys those that keys names, and no others
 	knownHosts []string
 	jump       []string
 }
@@ -47,12 +48,10 @@ func (a *Access) resolve(address string, jump []string) (place, error) {
 		}
 	}
 	if len(p.keys) == 0 {
-		p.keys = c.paths("IdentityFile")
+		p.keys, p.only = c.keys(), strings.EqualFold(c.get("IdentitiesOnly"), "yes")
 	}
 	if len(p.knownHosts) == 0 {
-		for _, list := range c.paths("UserKnownHostsFile") {
-			p.knownHosts = append(p.knownHosts, strings.Fields(list)...)
-		}
+		p.knownHosts = c.knownHosts()
 	}
 	if j := c.get("ProxyJump"); p.jump == nil && j != "" && j != "none" {
 		p.jump = strings.Split(j, ",")
@@ -133,6 +132,37 @@ func (c config) hostName(host string) string {
 		return c.expand(name)
 	}
 	return host
+}
+
+// keys are the files that the configuration names, or else those that OpenSSH looks for.
+func (c config) keys() []string {
+	if c.file == nil || c.get("IdentityFile") != "" {
+		return c.paths("IdentityFile")
+	}
+	return []string{"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"}
+}
+
+// knownHosts are the files that the configuration names, or else those that OpenSSH
+// looks for, as far as they are there.
+func (c config) knownHosts() (found []string) {
+	if c.file == nil {
+		return nil
+	}
+	user, system := []string{"~/.ssh/known_hosts"}, []string{"/etc/ssh/ssh_known_hosts"}
+	if c.get("UserKnownHostsFile") != "" {
+		user = c.paths("UserKnownHostsFile")
+	}
+	if c.get("GlobalKnownHostsFile") != "" {
+		system = c.paths("GlobalKnownHostsFile")
+	}
+	for _, list := range append(user, system...) {
+		for _, file := range strings.Fields(list) {
+			if _, err := os.Stat(expandHome(file)); err == nil {
+				found = append(found, expandHome(file))
+			}
+		}
+	}
+	return found
 }
 
 func (c config) path(key string) string {

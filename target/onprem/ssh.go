@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,16 +76,16 @@ func (h *SSH) Unit() lifecycle.Unit { return lifecycle.Unit{ID: h.ID, Zone: h.Zo
 // Check reports what is wrong with a revision, or with the settings of the host,
 // before anything is touched. It connects to nothing.
 func (h *SSH) Check(ctx context.Context, job *target.Job) ([]lifecycle.Note, error) {
-	if err := h.checkSettings(); err != nil {
+	if err := h.checkSettings(ctx); err != nil {
 		return nil, h.fail(lifecycle.Step{}, lifecycle.TargetFailed, fmt.Errorf("host %s: %w", h.ID, err))
 	}
 	return (&agent.Agent{}).Check(ctx, job)
 }
 
 // checkSettings finds what can be found without a connection.
-func (h *SSH) checkSettings() error {
-	if h.ID == "" || h.Address == "" || h.Access == nil {
-		return errors.New("set ID, Address and Access")
+func (h *SSH) checkSettings(ctx context.Context) error {
+	if err := h.valid(); err != nil {
+		return err
 	}
 	h.Access.init()
 	p, err := h.Access.resolve(h.Address, h.Jump)
@@ -94,7 +95,7 @@ func (h *SSH) checkSettings() error {
 	if _, err := h.Access.trust(p); err != nil {
 		return err
 	}
-	_, done, err := h.Access.auth(p)
+	_, done, err := h.Access.auth(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -105,13 +106,24 @@ func (h *SSH) checkSettings() error {
 	return err
 }
 
+// valid says what is missing.
+func (h *SSH) valid() error {
+	switch {
+	case h.ID == "" || h.Address == "" || h.Access == nil:
+		return errors.New("set ID, Address and Access")
+	case strings.HasPrefix(h.State, "~") || strings.HasPrefix(h.Root, "~"):
+		return fmt.Errorf("State is %q and Root is %q: write whole paths, no shell of the host sees them", h.State, h.Root)
+	}
+	return nil
+}
+
 // Perform does one step on the host. Its contract is that of [target.Host].
 func (h *SSH) Perform(ctx context.Context, t target.Task) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if h.ID == "" || h.Address == "" || h.Access == nil {
-		return h.fail(t.Step, lifecycle.TargetFailed, fmt.Errorf("host %q: set ID, Address and Access", h.ID))
+	if err := h.valid(); err != nil {
+		return h.fail(t.Step, lifecycle.TargetFailed, fmt.Errorf("host %q: %w", h.ID, err))
 	}
 	if t.Job == nil {
 		return h.fail(t.Step, lifecycle.TargetFailed, errors.New("the task has no job"))
@@ -120,13 +132,7 @@ func (h *SSH) Perform(ctx context.Context, t target.Task) error {
 	if h.Output != nil {
 		t.Output = h.Output(t.Step)
 	}
-	w := h.Access.sending.Watch()
-	if h.Fetch {
-		if err := w.Presign(ctx, t.Job); err != nil {
-			return h.fail(t.Step, lifecycle.RevisionUnavailable, err)
-		}
-	}
-	return h.perform(ctx, t, w)
+	return h.perform(ctx, t, h.Access.sending.Watch())
 }
 
 // maxLosses bounds how often a step is asked for again that is lost each time.
@@ -134,29 +140,40 @@ const maxLosses = 10
 
 // perform asks for the step until there is an answer.
 func (h *SSH) perform(ctx context.Context, t target.Task, w *agent.Watch) error {
-	var asked time.Time // when the host was last known to have the step; zero: never
+	var lost time.Time // when the host, which had the step then, was last heard of; zero: it never had it
 	for losses := 0; ; losses++ {
 		l, err := h.connected(ctx)
 		if err != nil {
-			return h.unreachable(ctx, t.Step, asked, err)
+			return h.unreachable(ctx, t.Step, lost, err)
 		}
-		asked = time.Now()
-		err = l.agent.Perform(ctx, t, w)
+		err = h.ask(ctx, l, t, w)
 		h.release(l, err)
 		switch {
 		case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
 			return context.Cause(ctx)
 		case !errors.Is(err, agent.ErrLost) && !errors.Is(err, agent.ErrAgain):
 			return err
-		case losses == maxLosses:
-			return h.unreachable(ctx, t.Step, asked, err)
+		}
+		if lost = time.Now(); losses == maxLosses {
+			return h.unreachable(ctx, t.Step, lost, err)
 		}
 	}
 }
 
+// ask asks for the step once. An address of the revision is made anew each time, since
+// none is good for long.
+func (h *SSH) ask(ctx context.Context, l *link, t target.Task, w *agent.Watch) error {
+	if h.Fetch {
+		if err := w.Presign(ctx, t); err != nil {
+			return h.fail(t.Step, lifecycle.RevisionUnavailable, err)
+		}
+	}
+	return l.agent.Perform(ctx, t, w)
+}
+
 // unreachable is the error of a step that got no answer. One that was never asked
 // for has not been done; of one that was, nobody can say.
-func (h *SSH) unreachable(ctx context.Context, s lifecycle.Step, asked time.Time, err error) error {
+func (h *SSH) unreachable(ctx context.Context, s lifecycle.Step, lost time.Time, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 		return context.Cause(ctx)
 	}
@@ -168,9 +185,9 @@ func (h *SSH) unreachable(ctx context.Context, s lifecycle.Step, asked time.Time
 	} else if _, ok := errors.AsType[*setupError](err); ok {
 		code = lifecycle.TargetFailed
 	}
-	if !asked.IsZero() {
+	if !lost.IsZero() {
 		return h.fail(s, lifecycle.Unknown, fmt.Errorf("the connection to %s was lost in the middle of the step, and the host is out of reach since %s: %w; look on the host, or deploy again when it is back",
-			h.Address, asked.Format(time.RFC3339), err))
+			h.Address, lost.Format(time.RFC3339), err))
 	}
 	return h.fail(s, code, fmt.Errorf("%s: %w", h.Address, err))
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -46,25 +48,89 @@ func (a *Access) trust(p place) (*trust, error) {
 	return t, nil
 }
 
-// check is called with the key that a host shows.
+// check is called with the key that a host shows. Where its certificate does not count,
+// its key may, as for the ssh command.
 func (t *trust) check(name string, remote net.Addr, key ssh.PublicKey) error {
-	if cert, ok := key.(*ssh.Certificate); ok && t.signed(cert) {
-		checker := ssh.CertChecker{IsHostAuthority: func(auth ssh.PublicKey, _ string) bool { return t.isCA(auth) }}
-		if err := checker.CheckHostKey(name, remote, key); err != nil {
-			return &identityError{fmt.Sprintf("the certificate of the host is not valid for it: %v", err)}
-		}
-		return nil
+	cert, ok := key.(*ssh.Certificate)
+	if !ok {
+		return t.plain(name, remote, key)
 	}
+	for _, k := range []ssh.PublicKey{cert.Key, cert.SignatureKey} {
+		if t.revoked(name, remote, k) {
+			return &identityError{fmt.Sprintf("the host's certificate has a key that the known hosts list as revoked (%s); nothing was sent", ssh.FingerprintSHA256(k))}
+		}
+	}
+	plain := t.plain(name, remote, cert.Key)
+	if plain == nil || !among(t.authorities(name), cert.SignatureKey) {
+		return plain
+	}
+	checker := ssh.CertChecker{IsHostAuthority: func(ca ssh.PublicKey, _ string) bool { return among(t.authorities(name), ca) }}
+	if err := checker.CheckHostKey(name, remote, cert); err != nil {
+		return &identityError{fmt.Sprintf("the certificate of the host is not valid for it: %v", err)}
+	}
+	return nil
+}
+
+// plain decides about a key without a certificate.
+func (t *trust) plain(name string, remote net.Addr, key ssh.PublicKey) error {
 	if t.known == nil {
 		return &identityError{"the host has no certificate of one of the authorities in Access.HostCAs"}
 	}
 	return explain(name, key, t.known(name, remote, key))
 }
 
-func (t *trust) signed(cert *ssh.Certificate) bool { return t.isCA(cert.SignatureKey) }
+func (t *trust) revoked(name string, remote net.Addr, key ssh.PublicKey) bool {
+	if t.known == nil {
+		return false
+	}
+	_, revoked := errors.AsType[*knownhosts.RevokedError](t.known(name, remote, key))
+	return revoked
+}
 
-func (t *trust) isCA(key ssh.PublicKey) bool {
-	return slices.ContainsFunc(t.cas, func(ca ssh.PublicKey) bool { return bytes.Equal(ca.Marshal(), key.Marshal()) })
+// lines are those of the files that are about the host: keys of its own, and
+// authorities.
+func (t *trust) lines(name string) (keys, authorities []knownhosts.KnownKey) {
+	if t.known == nil {
+		return nil, nil
+	}
+	e, _ := errors.AsType[*knownhosts.KeyError](t.known(name, &net.TCPAddr{}, noKey()))
+	if e == nil {
+		return nil, nil
+	}
+	return split(e.Want)
+}
+
+// split tells authorities from keys, which the package does not: it says where each
+// stands.
+func split(all []knownhosts.KnownKey) (keys, authorities []knownhosts.KnownKey) {
+	files := map[string][]string{}
+	for _, k := range all {
+		if files[k.Filename] == nil {
+			text, _ := os.ReadFile(k.Filename) // it was read a moment ago; if it is gone, the line is no authority
+			files[k.Filename] = strings.Split(string(text), "\n")
+		}
+		lines := files[k.Filename]
+		if k.Line <= len(lines) && strings.HasPrefix(strings.TrimSpace(lines[k.Line-1]), "@cert-authority") {
+			authorities = append(authorities, k)
+		} else {
+			keys = append(keys, k)
+		}
+	}
+	return keys, authorities
+}
+
+// authorities may sign the key of the host.
+func (t *trust) authorities(name string) []ssh.PublicKey {
+	list := slices.Clone(t.cas)
+	_, lines := t.lines(name)
+	for _, k := range lines {
+		list = append(list, k.Key)
+	}
+	return list
+}
+
+func among(list []ssh.PublicKey, key ssh.PublicKey) bool {
+	return slices.ContainsFunc(list, func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.Marshal()) })
 }
 
 // explain says what is wrong with a key, and what to do.
@@ -72,29 +138,36 @@ func explain(name string, key ssh.PublicKey, err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*knownhosts.KeyError](err); ok {
-		if len(e.Want) == 0 {
-			return &identityError{fmt.Sprintf("the host's key is not known (%s, %s); find out from the host itself whether it is right, and add it to the known hosts", name, ssh.FingerprintSHA256(key))}
-		}
-		w := e.Want[0]
+	e, ok := errors.AsType[*knownhosts.KeyError](err)
+	if !ok {
+		return &identityError{fmt.Sprintf("the host's key is refused: %v", err)}
+	}
+	keys, authorities := split(e.Want)
+	switch {
+	case len(keys) > 0:
+		w := keys[0]
 		return &identityError{fmt.Sprintf("the host's key has changed: %s is known with %s (%s:%d), and shows %s; nothing was sent. If the machine was replaced, correct the known hosts; otherwise somebody may be between you and it",
 			name, ssh.FingerprintSHA256(w.Key), w.Filename, w.Line, ssh.FingerprintSHA256(key))}
+	case len(authorities) > 0:
+		w := authorities[0]
+		return &identityError{fmt.Sprintf("the host has no certificate of the authority that is known for %s (%s:%d), and shows %s; nothing was sent. Sign its key, or add it to the known hosts",
+			name, w.Filename, w.Line, ssh.FingerprintSHA256(key))}
 	}
-	return &identityError{fmt.Sprintf("the host's key is refused: %v", err)}
+	return &identityError{fmt.Sprintf("the host's key is not known (%s, %s); find out from the host itself whether it is right, and add it to the known hosts", name, ssh.FingerprintSHA256(key))}
 }
 
-// algorithms are those of the keys that are known for the host. A host has several
-// keys, and must show one of those; else it would seem to have changed. Nil: any.
-func (t *trust) algorithms(name string) []string {
-	if len(t.cas) > 0 || t.known == nil {
-		return nil
+// algorithms are those that the host is asked for: certificates where an authority is
+// known for it, and then those of its keys that are known. A host has several keys, and
+// must show one of those; else it would seem to have changed. Nil: any.
+func (t *trust) algorithms(name string) (list []string) {
+	keys, _ := t.lines(name)
+	if len(keys) == 0 {
+		return nil // certificates come first then
 	}
-	e, ok := errors.AsType[*knownhosts.KeyError](t.known(name, &net.TCPAddr{}, noKey()))
-	if !ok {
-		return nil
+	if len(t.authorities(name)) > 0 {
+		list = slices.Clone(certificates)
 	}
-	var list []string
-	for _, k := range e.Want {
+	for _, k := range keys {
 		for _, algo := range algorithmsOf(k.Key.Type()) {
 			if !slices.Contains(list, algo) {
 				list = append(list, algo)
@@ -102,6 +175,12 @@ func (t *trust) algorithms(name string) []string {
 		}
 	}
 	return list
+}
+
+// certificates are the kinds of certificates that hosts have.
+var certificates = []string{
+	ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+	ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
 }
 
 func algorithmsOf(keyType string) []string {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +78,87 @@ func TestC13_RevisionThatHangsIsTakenFromTheNextController(t *testing.T) {
 	require.Contains(t, string(f.Payload), "gone", "the first is told to ask again")
 	_ = hung.Close()
 	_ = c.Close()
+	<-s.Idle()
+	s.Wait()
+}
+
+// hello introduces a controller of a build, and returns the answer.
+func hello(t *testing.T, s *Server, digest string) (wire.Frame, net.Conn) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	require.True(t, s.Enter())
+	s.wait.Go(func() { s.Serve(theirs) })
+	c := wire.NewConn(ours, ours)
+	require.NoError(t, c.Send(wire.KindHello, 0, wire.Hello{Version: wire.Version, Digest: digest, Settings: &wire.Settings{}}))
+	f, err := c.Read()
+	require.NoError(t, err)
+	return f, ours
+}
+
+// Who makes room does not take in controllers of its own build either: these would ask
+// for new steps again and again, and be refused each time.
+func TestServerThatMakesRoomTakesNobodyIn(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	release := make(chan bool)
+	s := server(func(context.Context, target.Task, Bringer) error { <-release; return nil })
+	c, conn := controller(t, s)
+	ask(t, c, 1, false)
+	require.Eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.runs) == 1 }, 10*time.Second, time.Millisecond)
+	for _, digest := range []string{"another", "d"} {
+		f, other := hello(t, s, digest)
+		require.Equal(t, wire.KindRefuse, f.Kind)
+		require.Contains(t, string(f.Payload), Retiring)
+		_ = other.Close()
+	}
+	close(release)
+	f, err := c.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindDone, f.Kind, "what it does it ends")
+	_ = conn.Close()
+	<-s.Idle()
+	s.Wait()
+}
+
+// A run that waits for a controller does not hold up another build: that controller may
+// be gone without anybody having noticed.
+func TestC13_RevisionThatHangsDoesNotHoldUpAnotherBuild(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir := t.TempDir()
+	s := server(func(ctx context.Context, _ target.Task, from Bringer) error {
+		_, _, err := from.Bring(ctx, dir, func() []Retained { return nil }, false)
+		return err
+	})
+	c, conn := controller(t, s)
+	ask(t, c, 1, true)
+	f, err := c.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindWant, f.Kind)
+	f, other := hello(t, s, "another")
+	require.Equal(t, wire.KindRefuse, f.Kind)
+	f, err = c.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindDone, f.Kind)
+	require.Contains(t, string(f.Payload), "gone")
+	_, _ = conn.Close(), other.Close()
+	<-s.Idle()
+	s.Wait()
+}
+
+func TestAnswerThatIsTooLongIsShortened(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s := server(func(context.Context, target.Task, Bringer) error {
+		return &lifecycle.Error{Failure: lifecycle.Failure{Code: lifecycle.TargetFailed, Message: "begin " + strings.Repeat("\x01", wire.MaxFrame) + " end"}}
+	})
+	c, conn := controller(t, s)
+	ask(t, c, 1, false)
+	f, err := c.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindDone, f.Kind)
+	var a wire.Answer
+	require.NoError(t, f.Decode(&a))
+	require.Equal(t, lifecycle.TargetFailed, a.Failure.Code)
+	require.True(t, strings.HasPrefix(a.Failure.Message, "begin ") && strings.HasSuffix(a.Failure.Message, " end"))
+	_ = conn.Close()
 	<-s.Idle()
 	s.Wait()
 }

@@ -121,10 +121,16 @@ func (s *Server) doer(set wire.Settings) (Doer, error) {
 }
 
 // retire makes the server take no new runs, and let go of controllers that wait for
-// none: one of another version is waiting for its place.
+// none: one of another version is waiting for its place. Runs that wait for a controller
+// do not hold it up, which may be gone without anybody having noticed.
 func (s *Server) retire() {
 	s.mu.Lock()
 	s.retiring = true
+	for _, r := range s.runs {
+		if r.supplier.Load() != nil {
+			r.cancel(errGone)
+		}
+	}
 	var all []*session
 	for se := range s.open {
 		all = append(all, se)

@@ -87,6 +87,8 @@ func (se *session) greet() error {
 		// The other side starts an agent of its own as soon as this one has ended.
 		se.s.retire()
 		return fmt.Errorf("%s: this is the agent of another build (%.12s…), it finishes what it is doing", Retiring, se.s.Digest)
+	case se.s.isRetiring():
+		return fmt.Errorf("%s: this agent finishes what it is doing, since one of another build waits for its place", Retiring)
 	case h.Settings == nil:
 		return errors.New("the controller's hello has no settings")
 	}
@@ -96,7 +98,9 @@ func (se *session) greet() error {
 	return se.conn.Send(wire.KindHello, 0, wire.Hello{Version: wire.Version, Digest: se.s.Digest, PID: os.Getpid()})
 }
 
-// Retiring begins the refusal of an agent that makes room for another build.
+// Retiring begins the refusal of an agent that makes room for another build. Who is
+// refused so tries again until that has ended, also a controller of the agent's own build:
+// there is no end to asking one that does nothing new.
 const Retiring = "retiring"
 
 // read takes frames until the connection ends or says something senseless.
@@ -192,6 +196,27 @@ func (se *session) end() {
 	se.wait.Wait()
 }
 
+// done closes the request. The controller waits for it, so an answer that is too long for
+// a frame goes without its middle.
+func (q *request) done(a wire.Answer) {
+	err := q.se.conn.Send(wire.KindDone, q.id, a)
+	if !errors.Is(err, wire.ErrTooLong) || a.Failure == nil {
+		return // a broken connection ends the request by itself
+	}
+	f := *a.Failure
+	f.Message, f.Log = shorten(f.Message), shorten(f.Log)
+	_ = q.se.conn.Send(wire.KindDone, q.id, wire.Answer{Failure: &f})
+}
+
+// shorten leaves the begin and the end. In JSON a byte may take six.
+func shorten(s string) string {
+	const most = 32 << 10
+	if len(s) <= 2*most {
+		return s
+	}
+	return s[:most] + " … " + s[len(s)-most:]
+}
+
 // follow shows a run to the controller until it is over.
 func (q *request) follow() {
 	r := q.se.s.join(q)
@@ -215,7 +240,7 @@ func (q *request) follow() {
 			}
 		}
 		if over {
-			_ = q.se.conn.Send(wire.KindDone, q.id, r.answer)
+			q.done(r.answer)
 			return
 		}
 		select {

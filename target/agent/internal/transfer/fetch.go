@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cutover-deploy/cutover/revision"
@@ -24,27 +26,45 @@ func Fetch(ctx context.Context, d revision.Download, dir, digest string) (b *rev
 		return nil, nil, err
 	}
 	path := filepath.Join(dir, Name(digest)+".archive")
-	if err := download(ctx, d, path); err != nil {
-		return nil, nil, WithSpace(err, dir, d.Size)
+	if err := usual.download(ctx, d, path); err != nil {
+		return nil, nil, roomMade(err, dir, path, d.Size)
 	}
 	work, err := os.MkdirTemp(dir, Name(digest)+".open-")
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, roomMade(err, dir, path, d.Size)
 	}
 	close = func() { _ = os.RemoveAll(work) }
-	if b, err = revision.Archive(path).Open(ctx, work); err != nil {
+	if b, err = (revision.ArchiveFile{Path: path, Limits: d.Limits}).Open(ctx, work); err != nil {
 		close()
-		return nil, nil, err
+		return nil, nil, roomMade(err, dir, path, d.Size)
 	}
 	return b, close, nil
 }
 
-// tries is how often a download is taken up again where it broke off.
-const tries = 5
+// roomMade removes the archive if an error is about a full disk. The room is needed, if
+// only to write down that there is none.
+func roomMade(err error, dir, path string, size int64) error {
+	full := WithSpace(err, dir, size)
+	if full != err {
+		_ = os.Remove(path)
+	}
+	return full
+}
+
+// fetcher says how long a download is tried.
+type fetcher struct {
+	tries  int           // in which it is taken up again where it broke off
+	pause  time.Duration // before the second; doubles with each
+	window time.Duration // in which at least least bytes have to come
+	least  int64
+}
+
+// usual has the limits of package revision for what the controller fetches.
+var usual = fetcher{tries: 5, pause: time.Second, window: 30 * time.Second, least: 30 << 10}
 
 // download leaves the archive at path, or an error. What an earlier call has
 // fetched is not fetched again.
-func download(ctx context.Context, d revision.Download, path string) error {
+func (x fetcher) download(ctx context.Context, d revision.Download, path string) error {
 	if d.SHA256 == "" || d.Size <= 0 {
 		return errors.New("the address of the revision comes without the archive's digest or size, so what is behind it cannot be checked")
 	}
@@ -54,17 +74,17 @@ func download(ctx context.Context, d revision.Download, path string) error {
 	}
 	defer f.Close()
 	for n := 0; ; n++ {
-		if err = resume(ctx, d, f); err == nil {
+		if err = x.resume(ctx, d, f); err == nil {
 			break
 		}
 		var final *finalError
 		if ctx.Err() != nil {
 			return err
 		}
-		if n == tries-1 || errors.As(err, &final) {
+		if n == x.tries-1 || errors.As(err, &final) {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if !sleep(ctx, time.Second<<n) {
+		if !sleep(ctx, x.pause<<n) {
 			return context.Cause(ctx)
 		}
 	}
@@ -79,7 +99,7 @@ func download(ctx context.Context, d revision.Download, path string) error {
 type finalError struct{ error }
 
 // resume fetches what is missing at the end of f.
-func resume(ctx context.Context, d revision.Download, f *os.File) error {
+func (x fetcher) resume(ctx context.Context, d revision.Download, f *os.File) error {
 	have, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
@@ -92,9 +112,11 @@ func resume(ctx context.Context, d revision.Download, f *os.File) error {
 	if err != nil || have == d.Size {
 		return err
 	}
-	resp, err := get(ctx, d.URL, have)
+	s := x.watch(ctx)
+	defer s.end()
+	resp, err := get(s.ctx, d.URL, have)
 	if err != nil {
-		return err
+		return s.why(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK && have > 0 { // the server does not know ranges
@@ -103,16 +125,60 @@ func resume(ctx context.Context, d revision.Download, f *os.File) error {
 		}
 		have = 0
 	}
-	n, err := io.Copy(f, io.LimitReader(resp.Body, d.Size-have+1))
+	n, err := io.Copy(f, io.LimitReader(io.TeeReader(resp.Body, s), d.Size-have+1))
 	switch {
 	case err != nil:
-		return hideURL(err)
+		return s.why(hideURL(err))
 	case have+n > d.Size:
 		return &finalError{fmt.Errorf("the archive is longer than the announced %d bytes", d.Size)}
 	case have+n < d.Size:
 		return fmt.Errorf("the archive ended after %d of %d bytes", have+n, d.Size)
 	}
 	return nil
+}
+
+// stall ends a transfer that brings too little, the time until the answer begins
+// included.
+type stall struct {
+	ctx  context.Context
+	came atomic.Int64 // since the last look
+	end  func()
+}
+
+var errStalled = errors.New("it came slower than is allowed")
+
+func (x fetcher) watch(ctx context.Context) *stall {
+	s := &stall{}
+	ctx, cancel := context.WithCancelCause(ctx)
+	tick := time.NewTicker(x.window)
+	var over sync.WaitGroup
+	over.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if s.came.Swap(0) < x.least {
+					cancel(errStalled)
+				}
+			}
+		}
+	})
+	s.ctx, s.end = ctx, func() { cancel(nil); tick.Stop(); over.Wait() }
+	return s
+}
+
+func (s *stall) Write(p []byte) (int, error) {
+	s.came.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// why is the reason behind an error.
+func (s *stall) why(err error) error {
+	if errors.Is(context.Cause(s.ctx), errStalled) {
+		return errStalled
+	}
+	return err
 }
 
 func get(ctx context.Context, address string, from int64) (*http.Response, error) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -158,16 +159,33 @@ func (r *Receiver) files(ctx context.Context, m revision.Manifest) error {
 	if len(missing) == 0 {
 		return nil
 	}
+	var err error
 	buf := make([]byte, 256<<10)
-	err := r.ask(ctx, wire.Want{Files: ranges}, func(in io.Reader) error {
-		for _, e := range missing {
+	for some := range slices.Chunk(ranges, maxRanges) {
+		n := 0
+		for _, r := range some {
+			n += r[1]
+		}
+		if err = r.askFiles(ctx, some, missing[:n], buf); err != nil {
+			break
+		}
+		missing = missing[n:]
+	}
+	return errors.Join(err, r.spool.w.Flush())
+}
+
+// maxRanges is how many ranges one question has: a frame has to hold it.
+const maxRanges = wire.MaxFrame / 32
+
+func (r *Receiver) askFiles(ctx context.Context, ranges [][2]int, files []*revision.Entry, buf []byte) error {
+	return r.ask(ctx, wire.Want{Files: ranges}, func(in io.Reader) error {
+		for _, e := range files {
 			if err := r.spool.add(in, e.Digest, e.Size, buf); err != nil {
 				return fmt.Errorf("%s: %w", e.Path, err)
 			}
 		}
 		return nil
 	})
-	return errors.Join(err, r.spool.w.Flush())
 }
 
 // missing lists the files to ask for, each content once, and their numbers in the
@@ -207,10 +225,11 @@ func (r *Receiver) ask(ctx context.Context, want wire.Want, read func(io.Reader)
 	if err := read(z); err != nil {
 		return err
 	}
-	if n, err := io.Copy(io.Discard, io.LimitReader(z, 1)); n > 0 || err != nil {
-		return fmt.Errorf("there is more in the stream than was asked for (%w)", err)
+	n, err := io.Copy(io.Discard, io.LimitReader(z, 1))
+	if n > 0 {
+		return errors.New("there is more in the stream than was asked for")
 	}
-	return nil
+	return err
 }
 
 func readSize(r io.Reader) (int64, error) {

@@ -3,8 +3,13 @@ package transfer
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -264,16 +269,75 @@ func TestAShareOutlivesItsFirstHost(t *testing.T) {
 	require.NoError(t, s.Answer(t.Context(), want, io.Discard))
 }
 
+// written answers with the name of each file as its content.
+type written struct {
+	t       *testing.T
+	entries []revision.Entry
+	asked   int
+}
+
+func (w *written) Ask(_ context.Context, want wire.Want) (io.Reader, error) {
+	w.asked++
+	text, err := json.Marshal(want)
+	require.NoError(w.t, err)
+	require.LessOrEqual(w.t, len(text), wire.MaxFrame, "a question fits into a frame")
+	var b bytes.Buffer
+	z, err := zstd.NewWriter(&b)
+	require.NoError(w.t, err)
+	for _, r := range want.Files {
+		for _, e := range w.entries[r[0]:][:r[1]] {
+			_, _ = io.WriteString(z, e.Path)
+		}
+	}
+	return &b, z.Close()
+}
+
+// A revision of very many files of which every second one is missing.
+func TestQuestionsFitIntoFrames(t *testing.T) {
+	w := &written{t: t}
+	for i := range 4 * maxRanges {
+		e := revision.Entry{Path: fmt.Sprintf("%06d", i), Mode: fs.ModeDir | 0o755}
+		if i%2 == 0 {
+			sum := sha256.Sum256([]byte(e.Path))
+			e.Mode, e.Size, e.Digest = 0o644, int64(len(e.Path)), hex.EncodeToString(sum[:])
+		}
+		w.entries = append(w.entries, e)
+	}
+	m := revision.Manifest{Entries: w.entries}
+	r := Receiver{Dir: filepath.Join(t.TempDir(), "in"), Asker: w, Content: wire.Content{Digest: m.Digest()}}
+	require.NoError(t, makeDir(r.Dir))
+	var err error
+	r.stock = newStock(nil)
+	r.spool, err = openSpool(filepath.Join(r.Dir, "x"))
+	require.NoError(t, err)
+	defer r.spool.f.Close()
+	require.NoError(t, r.files(t.Context(), m))
+	require.Equal(t, 2, w.asked)
+	require.Len(t, r.spool.at, 2*maxRanges)
+}
+
 // A spool may hold anything after a crash; it is read without harm, and cut to what is
 // whole.
 func FuzzSpool(f *testing.F) {
 	f.Add(make([]byte, recordHead))
+	whole := sha256.Sum256([]byte("content"))
+	record := append(binary.BigEndian.AppendUint64(whole[:], 7), "content"...)
+	f.Add(record)
+	f.Add(append(bytes.Repeat(record, 2), record[:20]...))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		path := filepath.Join(t.TempDir(), "spool")
 		require.NoError(t, os.WriteFile(path, in, 0o600))
 		s, err := openSpool(path)
 		require.NoError(t, err)
 		require.LessOrEqual(t, s.n, int64(len(in)))
+		for digest := range s.at {
+			r, ok := s.open(digest)
+			require.True(t, ok)
+			data, err := io.ReadAll(r)
+			require.NoError(t, err)
+			sum := sha256.Sum256(data)
+			require.Equal(t, digest, hex.EncodeToString(sum[:]), "what is kept is what it says")
+		}
 		require.NoError(t, s.f.Close())
 	})
 }

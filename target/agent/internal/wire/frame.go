@@ -92,10 +92,13 @@ func noEOF(err error) error {
 	return err
 }
 
+// ErrTooLong says that a message does not fit into a frame. Nothing of it was written.
+var ErrTooLong = errors.New("longer than a frame may be")
+
 // Write writes one frame.
 func (c *Conn) Write(k Kind, id uint32, payload []byte) error {
 	if len(payload) > MaxFrame {
-		return fmt.Errorf("a message of %d bytes is longer than a frame may be, which is %d", len(payload), MaxFrame)
+		return fmt.Errorf("a message of %d bytes is %w, which is %d", len(payload), ErrTooLong, MaxFrame)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
