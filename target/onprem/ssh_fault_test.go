@@ -245,7 +245,7 @@ func TestV11_KeyFiles(t *testing.T) {
 		return err
 	}
 	like := func(file string) *onprem.Access {
-		return &onprem.Access{Keys: []string{file}, KnownHosts: x.Access.KnownHosts}
+		return onprem.SendPlain(&onprem.Access{Keys: []string{file}, KnownHosts: x.Access.KnownHosts})
 	}
 	dir := t.TempDir()
 	data, err := os.ReadFile(s.User.File)
@@ -319,7 +319,7 @@ func TestAddressFromSSHConfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config")
 	text := "Host web-*\n  HostName " + name + "\n  Port " + port + "\n  User deploy\n  IdentityFile " + s.User.File + "\n  UserKnownHostsFile " + known + "\n"
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	a := &onprem.Access{Config: file}
+	a := onprem.SendPlain(&onprem.Access{Config: file})
 	h := &onprem.SSH{ID: "web-1", Address: "web-1", Access: a, State: filepath.Join(t.TempDir(), "state"), Root: t.TempDir()}
 	t.Cleanup(func() { _ = h.Close() })
 	require.Nil(t, start(t, h, job(t, t.TempDir(), "one")))

@@ -207,12 +207,12 @@ func TestUsualKeysAndKnownHosts(t *testing.T) {
 	}
 	config := filepath.Join(home, "config")
 	require.NoError(t, os.WriteFile(config, []byte("Host *\n  User deploy\n  GlobalKnownHostsFile none\n"), 0o600))
-	a := &onprem.Access{Config: config}
+	a := onprem.SendPlain(&onprem.Access{Config: config})
 	_, hosts := over(t, s, a, 1)
 	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
 
 	require.NoError(t, os.Remove(filepath.Join(home, ".ssh", "known_hosts")))
-	_, hosts = over(t, s, &onprem.Access{Config: config}, 1)
+	_, hosts = over(t, s, onprem.SendPlain(&onprem.Access{Config: config}), 1)
 	require.ErrorContains(t, start(t, hosts[0], job(t, t.TempDir(), "one")), "set Access.KnownHosts")
 }
 
