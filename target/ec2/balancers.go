@@ -143,7 +143,7 @@ func (b *Balancers) healthy() time.Duration {
 
 // Weight is 100 for a host that is registered everywhere, 0 for one that is registered
 // nowhere, or drains, and the share of the load balancers that it is registered with
-// for one in between, which somebody else must have brought about.
+// for one in between: a change that was cut off, or somebody else's.
 func (b *Balancers) Weight(ctx context.Context, unit string) (lifecycle.Weight, error) {
 	all, err := b.weights(ctx)
 	return all[unit], err
