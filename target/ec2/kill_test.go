@@ -5,6 +5,7 @@ package ec2_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
@@ -40,8 +42,9 @@ var killable = map[string]struct {
 }{
 	"in place":   {strategy.HalfAtATime(), "", 3, "Succeeded map[Succeeded:6]"},
 	"blue/green": {strategy.BlueGreen{}, "", 6, "Succeeded map[Succeeded:12]"},
-	// They are validated in traffic, which has to go back.
-	"blue/green, failing": {strategy.BlueGreen{}, lifecycle.AfterAllowTraffic, 6, "Failed, rolled back: Succeeded"},
+
+	"blue/green, failing validation": {strategy.BlueGreen{}, lifecycle.ValidateService, 6, "Failed, rolled back: Succeeded"},
+	"blue/green, failing in traffic": {strategy.BlueGreen{}, lifecycle.AfterAllowTraffic, 6, "Failed, rolled back: Succeeded"},
 }
 
 // life is one life of a controller, in a process of its own. The world outlives it.
@@ -51,6 +54,8 @@ type life struct {
 	// by the world, at a call of AWS that then is not done or is; never: it is not killed.
 	When string
 	N    int // of the write or call, from 1
+
+	Storm uint64 // the seed of what goes wrong with calls of AWS; 0: nothing does
 }
 
 const lifeEnv = "EC2_TEST_LIFE"
@@ -75,6 +80,7 @@ func TestLife(t *testing.T) {
 			f.Green = &ec2.Green{}
 		}
 		d := w.deployment(t, f, c.strategy)
+		d.LostBudget = 5
 		d.ID, d.Journal = "d-1", it.dying(&journal.File{Dir: filepath.Join(it.Dir, "journal")})
 		res, err := makeSure(t.Context(), d)
 		require.NoError(t, err)
@@ -84,6 +90,19 @@ func TestLife(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(filepath.Join(it.Dir, "end"), []byte(end), 0o600))
 	})
+}
+
+// makeSure resumes what is unfinished, says how it ended if it has, and runs it if it
+// never began.
+func makeSure(ctx context.Context, d *cutover.Deployment) (*cutover.Result, error) {
+	res, err := d.Resume(ctx, "")
+	if errors.Is(err, cutover.ErrNothingToResume) {
+		res, err = d.Resume(ctx, d.ID)
+	}
+	if errors.Is(err, journal.ErrNotFound) {
+		res, err = d.Run(ctx)
+	}
+	return res, err
 }
 
 // dying is a journal that ends its process at a write.
@@ -101,16 +120,25 @@ func (it life) dying(j journal.Journal) journal.Journal {
 	return &journaltest.Tap{Journal: j, Before: count("before"), After: count("after")}
 }
 
-// killing ends the process at a call.
+// killing ends the process at a call. Other calls go wrong as in a storm, if there is one.
 func (it life) killing(p *os.Process, before int) func(awsfake.Call) awsfake.Fault {
+	others := func(awsfake.Call) awsfake.Fault { return awsfake.NoFault }
+	if it.Storm > 0 {
+		others = storm(it.Storm)
+	}
 	return func(c awsfake.Call) awsfake.Fault {
-		if asking := it.When == "asking"; (asking || it.When == "asked") && c.N == before+it.N-1 {
+		asking := it.When == "asking"
+		if c.N == before+it.N-1 && (asking || it.When == "asked") {
 			_ = p.Kill() // it waits for the answer
 			if asking {
 				return awsfake.AccessDenied
 			}
+			return awsfake.NoFault
 		}
-		return awsfake.NoFault
+		if c.Service == beside {
+			return awsfake.NoFault // no client is there to ask again
+		}
+		return others(c)
 	}
 }
 
@@ -241,10 +269,18 @@ func (w *managedWorld) ended(t *testing.T, end string) ended {
 	return e
 }
 
-// trial deploys to a group of n instances in a new world. Controllers live one after the
-// other, and between them nobody is there for a while; the last one is not killed. The
-// fewest are the instances that served at any time.
-func trial(t *testing.T, scenario string, n int, lives ...life) (kills, fewest int, e ended) {
+// trial is a deployment to a group of n instances in a new world. Controllers live one
+// after the other, and between them nobody is there for a while; the last one is not killed.
+type trial struct {
+	scenario string
+	n        int
+	lives    []life
+	weather  func(w *managedWorld) // what else happens; nil: nothing
+}
+
+// run says how often a controller was killed, the fewest instances that served at any
+// time, and how all ended.
+func (tr trial) run(t *testing.T) (kills, fewest int, e ended) {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "cutover-") // a process that dies loses nothing there, and syncing is quick
 	if err != nil {
@@ -254,21 +290,24 @@ func trial(t *testing.T, scenario string, n int, lives ...life) (kills, fewest i
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), []byte("an agent"), 0o700))
 	synctest.Test(t, func(t *testing.T) {
 		w := newKillable(t)
-		w.scaled(t, "web", n)
-		if fails := killable[scenario].fails; fails != "" {
+		w.scaled(t, "web", tr.n)
+		if fails := killable[tr.scenario].fails; fails != "" {
 			w.hosts.On(fake.Match{Deployment: "d-1", Event: fails}, fake.Fail(lifecycle.ScriptFailed))
 		}
 		fewest = w.world.run(t, func() {
+			if tr.weather != nil {
+				tr.weather(w)
+			}
 			killed, end := false, ""
-			for _, it := range append(lives, life{When: "never"}) {
-				it.Dir, it.Scenario = dir, scenario
+			for _, it := range append(tr.lives, life{When: "never"}) {
+				it.Dir, it.Scenario = dir, tr.scenario
 				if killed, end = it.live(t, w); !killed {
 					break
 				}
 				kills++
 				time.Sleep(time.Duration(it.N%4) * 40 * time.Second)
 			}
-			time.Sleep(2 * time.Minute) // what was terminated is gone
+			time.Sleep(4 * time.Minute) // what was terminated is gone, and has a successor
 			e = w.ended(t, end)
 		})
 	})
@@ -286,13 +325,13 @@ func TestKilledForReal(t *testing.T) {
 	for name, c := range killable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, fewest, want := trial(t, name, 6)
+			_, fewest, want := trial{scenario: name, n: 6}.run(t)
 			require.Equal(t, c.ends, want.End)
 			require.Equal(t, c.minimum, fewest)
 			require.Len(t, want.Serving, 6)
 			all := 0
 			for n, more := 1, true; more; n += stride {
-				kills, fewest, got := trial(t, name, 6, life{When: "before", N: n}, life{When: "after", N: 1})
+				kills, fewest, got := trial{scenario: name, n: 6, lives: []life{{When: "before", N: n}, {When: "after", N: 1}}}.run(t)
 				require.Equal(t, want, got, "killed at write %d", n)
 				require.GreaterOrEqual(t, fewest, c.minimum, "killed at write %d", n)
 				more = kills > 0
@@ -304,23 +343,46 @@ func TestKilledForReal(t *testing.T) {
 	}
 }
 
-// The same with a hundred instances, whose controllers are killed again and again: at
-// writes, and by the world in the middle of calls of AWS, which then are done or are not.
+// manyDeaths kills at writes, and in the middle of calls of AWS, which then are done or are
+// not. Of the other calls every fifth goes wrong.
+func manyDeaths(seed uint64) (lives []life) {
+	r := rand.New(rand.NewPCG(seed, 100))
+	for i := range 12 {
+		lives = append(lives, life{When: []string{"before", "asking", "after", "asked"}[i%4], N: 2 + r.IntN(20), Storm: seed + uint64(i)})
+	}
+	return append(lives, life{When: "never", Storm: seed})
+}
+
+// The same with a hundred instances, whose controllers are killed again and again.
 func TestHundredKilledForReal(t *testing.T) {
-	for name, minimum := range map[string]int{"in place": 50, "blue/green": 100} {
+	n := 100
+	if testing.Short() {
+		n = 20
+	}
+	for name, minimum := range map[string]int{"in place": n / 2, "blue/green": n} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := rand.New(rand.NewPCG(1, uint64(minimum)))
-			var lives []life
-			for i := range 12 {
-				lives = append(lives, life{When: []string{"before", "asking", "after", "asked"}[i%4], N: 2 + r.IntN(20)})
-			}
-			_, _, want := trial(t, name, 100)
-			kills, fewest, got := trial(t, name, 100, lives...)
+			_, _, want := trial{scenario: name, n: n}.run(t)
+			kills, fewest, got := trial{scenario: name, n: n, lives: manyDeaths(1)}.run(t)
 			require.Equal(t, want, got)
 			require.GreaterOrEqual(t, fewest, minimum)
 			require.Greater(t, kills, 6)
-			t.Logf("killed %d times", kills)
+
+			gone := 0
+			vanish := func(w *managedWorld) {
+				for i, id := range w.Groups.Members("web")[:4] {
+					time.AfterFunc(time.Duration(40+100*i)*time.Second, func() {
+						gone++
+						w.Vanish(id, w.arn)
+					})
+				}
+			}
+			more, fewest, got := trial{scenario: name, n: n, lives: manyDeaths(2), weather: vanish}.run(t)
+			require.Equal(t, want.Groups, got.Groups)
+			require.Equal(t, "Succeeded", strings.Fields(got.End)[0])
+			require.Len(t, got.Serving, n-min(gone, n-len(got.Serving)))
+			require.GreaterOrEqual(t, fewest, minimum-gone)
+			t.Logf("killed %d and %d times, %d vanished, %d serve: %s", kills, more, gone, len(got.Serving), got.End)
 		})
 	}
 }
