@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -172,6 +173,22 @@ func (b *Balancers) weights(ctx context.Context) (map[string]lifecycle.Weight, e
 		out[id] = lifecycle.Weight(100 * n / len(sides))
 	}
 	return out, nil
+}
+
+// agreed reads the weights until two looks agree, or takes the last of a few: what a
+// deployment finds at its beginning it compares with until its end.
+func (b *Balancers) agreed(ctx context.Context) (map[string]lifecycle.Weight, error) {
+	last, err := b.weights(ctx)
+	for looks := 1; err == nil && looks < 5; looks++ {
+		if err := sleep(ctx, 2*recent); err != nil {
+			return nil, err
+		}
+		before := last
+		if last, err = b.weights(ctx); maps.Equal(before, last) {
+			break
+		}
+	}
+	return last, err
 }
 
 // preflight looks whether the load balancers exist and can do what will be asked.

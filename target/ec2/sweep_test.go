@@ -1,6 +1,7 @@
 package ec2_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,7 +65,9 @@ func TestEveryFaultAtEveryCall(t *testing.T) {
 							}()
 							d := w.deployment(t, c.fleet(w), c.strategy)
 							d.ID = "d-1"
-							res, err := d.Run(t.Context())
+							ctx, stop := context.WithTimeout(t.Context(), 12*time.Hour) // it must not wait for ever
+							defer stop()
+							res, err := d.Run(ctx)
 							over <- true
 							success = err == nil && string(res.Status) == "Succeeded"
 							if err == nil && res.Failure != nil {
@@ -89,6 +92,7 @@ func TestEveryFaultAtEveryCall(t *testing.T) {
 								require.Empty(t, w.Groups.Suspended(g), at(g))
 							}
 						}
+						require.NotContains(t, what, context.DeadlineExceeded.Error(), at("for ever"))
 						groups := w.Groups.Names()
 						last := groups[len(groups)-1]
 						if success && fault != awsfake.AccessDenied { // what could not be given back is a note
