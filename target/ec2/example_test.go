@@ -7,10 +7,14 @@ import (
 	"testing"
 	"testing/synctest"
 
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/internal/awsfake"
 	"github.com/cutover-deploy/cutover/internal/awsfake/ec2world"
+	"github.com/cutover-deploy/cutover/internal/awsfake/machines"
+	"github.com/cutover-deploy/cutover/internal/awsfake/ssm"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -19,6 +23,39 @@ import (
 	"github.com/cutover-deploy/cutover/target/fake"
 	"github.com/cutover-deploy/cutover/target/tags"
 )
+
+// Machines outside of EC2, and the instances with the same tags, in one fleet.
+func ExampleHybrid() {
+	api := &awsfake.API{}
+	manager := ssm.New(api, nil)
+	defer manager.Close()
+	manager.Activate(map[string]string{"role": "web"})
+	manager.Activate(map[string]string{"role": "db"})
+	region := &machines.World{}
+	region.Launch("eu-central-1a", map[string]string{"role": "web"})
+
+	web, err := tags.Parse("role=web")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fleet := &ec2.Fleet{
+		Selection: ec2.Selection{Tags: web},
+		Instances: &ec2.Hybrid{Client: awsssm.NewFromConfig(api.Config()), EC2: direct{region}}, // in your program: instances.EC2
+		Reach:     &ec2.SSM{},                                                                   // in your program with Client and Store
+	}
+	units, err := fleet.Units(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, u := range units {
+		fmt.Println(u.ID)
+	}
+	// Output:
+	// i-00000000000000001
+	// mi-00000000000000001
+}
 
 // Three tagged instances, without load balancers. Their hosts are reached by whatever a
 // function says: here they are fakes.

@@ -244,7 +244,7 @@ func (f *Fleet) lookUp(ctx context.Context, _ string, ids []string) []batch.Resu
 		case err != nil:
 			out[i].Err = err
 		case at < 0:
-			out[i].Err = refuse(lifecycle.UnitLost, "EC2 knows no instance %s: it was there when the deployment was planned", id)
+			out[i].Err = refuse(lifecycle.UnitLost, "there is no instance %s any more: it was there when the deployment was planned", id)
 		default:
 			out[i].Value = found[at]
 			if out[i].Value.Group == "" {
