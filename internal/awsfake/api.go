@@ -4,7 +4,8 @@
 // the real client runs: it checks the input, signs, retries, waits and turns errors
 // into its own types; only the network is missing. That makes it fit for
 // testing/synctest, and fast. What goes over the wire is not covered: that is what
-// internal/moto is for.
+// internal/moto is for. An API outlives a controller that is killed if that is another
+// process, which asks by wire: [API.Serve] and [API.Through].
 //
 // Handlers are given by operation with [Handle]. An operation without one fails
 // with its name, and is not retried. Every attempt is a [Call] with a number, and a
@@ -42,7 +43,10 @@ type API struct {
 
 // handler is an operation with its types taken away.
 type handler struct {
+	service, operation string
+
 	do    func(ctx context.Context, in any) (any, error)
+	input func() any // a question without anything in it
 	empty func() any // an answer without anything in it
 }
 
@@ -69,6 +73,7 @@ func Handle[In, Out any](a *API, service, operation string, f func(context.Conte
 		a.handlers = map[string]handler{}
 	}
 	a.handlers[service+"."+operation] = handler{
+		service: service, operation: operation,
 		do: func(ctx context.Context, in any) (any, error) {
 			typed, ok := in.(*In)
 			if !ok {
@@ -80,6 +85,7 @@ func Handle[In, Out any](a *API, service, operation string, f func(context.Conte
 			}
 			return out, nil
 		},
+		input: func() any { return new(In) },
 		empty: func() any { return new(Out) },
 	}
 }

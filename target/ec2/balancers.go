@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -143,7 +144,7 @@ func (b *Balancers) healthy() time.Duration {
 
 // Weight is 100 for a host that is registered everywhere, 0 for one that is registered
 // nowhere, or drains, and the share of the load balancers that it is registered with
-// for one in between, which somebody else must have brought about.
+// for one in between: a change that was cut off, or somebody else's.
 func (b *Balancers) Weight(ctx context.Context, unit string) (lifecycle.Weight, error) {
 	all, err := b.weights(ctx)
 	return all[unit], err
@@ -172,6 +173,22 @@ func (b *Balancers) weights(ctx context.Context) (map[string]lifecycle.Weight, e
 		out[id] = lifecycle.Weight(100 * n / len(sides))
 	}
 	return out, nil
+}
+
+// agreed reads the weights until two looks agree, or takes the last of a few: what a
+// deployment finds at its beginning it compares with until its end.
+func (b *Balancers) agreed(ctx context.Context) (map[string]lifecycle.Weight, error) {
+	last, err := b.weights(ctx)
+	for looks := 1; err == nil && looks < 5; looks++ {
+		if err := sleep(ctx, 2*recent); err != nil {
+			return nil, err
+		}
+		before := last
+		if last, err = b.weights(ctx); maps.Equal(before, last) {
+			break
+		}
+	}
+	return last, err
 }
 
 // preflight looks whether the load balancers exist and can do what will be asked.

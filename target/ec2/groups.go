@@ -37,6 +37,24 @@ func groupsNamed(ctx context.Context, c GroupClient, names []string) ([]types.Au
 	return readGroups(ctx, c, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: names})
 }
 
+// groupNamed reads one group. That there is none is believed only if two looks agree.
+func groupNamed(ctx context.Context, c GroupClient, name string) (g types.AutoScalingGroup, there bool, err error) {
+	for looks := 1; ; looks++ {
+		found, err := groupsNamed(ctx, c, []string{name})
+		switch {
+		case err != nil:
+			return g, false, err
+		case len(found) > 0:
+			return found[0], true, nil
+		case looks == agreeing:
+			return g, false, nil
+		}
+		if err := sleep(ctx, recent); err != nil {
+			return g, false, err
+		}
+	}
+}
+
 func groupsTagged(ctx context.Context, c GroupClient, key string, values ...string) ([]types.AutoScalingGroup, error) {
 	return readGroups(ctx, c, &autoscaling.DescribeAutoScalingGroupsInput{Filters: []types.Filter{{Name: aws.String("tag:" + key), Values: values}}})
 }

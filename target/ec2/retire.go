@@ -44,7 +44,7 @@ func (f *Fleet) retireAll(ctx context.Context, _ string, ids []string) []batch.R
 			}
 		}
 	}
-	found, err := f.present(ctx, ids)
+	found, err := present(ctx, f.Instances, ids)
 	if err != nil {
 		fail(err, ids...)
 		return out
@@ -71,19 +71,6 @@ func (f *Fleet) retireAll(ctx context.Context, _ string, ids []string) []batch.R
 	}
 	f.forget(ids, out)
 	return out
-}
-
-// present describes instances. If some are missing it looks again: they are gone only
-// if two answers agree.
-func (f *Fleet) present(ctx context.Context, ids []string) ([]Instance, error) {
-	found, err := describe(ctx, f.Instances, Query{IDs: ids})
-	if err != nil || len(found) >= len(ids) {
-		return found, err
-	}
-	if err := sleep(ctx, recent); err != nil {
-		return nil, err
-	}
-	return describe(ctx, f.Instances, Query{IDs: ids})
 }
 
 // busy says of instances that take traffic, or that drain, how they stand.
@@ -127,26 +114,26 @@ func (f *Fleet) retireIn(ctx context.Context, name string, ids []string) error {
 	if name == "" || !ok {
 		return f.terminate(ctx, ids)
 	}
-	found, err := groupsNamed(ctx, c, []string{name})
+	g, there, err := groupNamed(ctx, c, name)
 	switch {
 	case err != nil:
 		return err
-	case len(found) == 0:
+	case !there:
 		return f.terminate(ctx, ids)
-	case deleting(found[0]):
+	case deleting(g):
 		return nil // they go with it
 	}
-	if err := f.handOver(ctx, c, found[0]); err != nil {
+	if err := f.handOver(ctx, c, g); err != nil {
 		return err
 	}
-	all, err := allOf(ctx, c, found[0], ids)
+	all, err := allOf(ctx, c, g, ids)
 	switch {
 	case err != nil:
 		return err
 	case all:
 		return deleteGroup(ctx, c, name)
 	default:
-		return f.shrink(ctx, c, found[0], ids)
+		return f.shrink(ctx, c, g, ids)
 	}
 }
 

@@ -86,7 +86,7 @@ func members(ctx context.Context, ec2 Instances, groups []types.AutoScalingGroup
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	all, err := describe(ctx, ec2, Query{IDs: ids})
+	all, err := present(ctx, ec2, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +94,19 @@ func members(ctx context.Context, ec2 Instances, groups []types.AutoScalingGroup
 		all[i].Group = in[all[i].ID]
 	}
 	return slices.DeleteFunc(all, Instance.gone), nil
+}
+
+// present describes instances that ought to be there. If some are missing it looks
+// again: they are gone only if two answers agree.
+func present(ctx context.Context, ec2 Instances, ids []string) ([]Instance, error) {
+	found, err := describe(ctx, ec2, Query{IDs: ids})
+	if err != nil || len(found) >= len(ids) {
+		return found, err
+	}
+	if err := sleep(ctx, recent); err != nil {
+		return nil, err
+	}
+	return describe(ctx, ec2, Query{IDs: ids})
 }
 
 func describe(ctx context.Context, ec2 Instances, q Query) (found []Instance, err error) {

@@ -43,20 +43,20 @@ func (f *Fleet) isHeld(group, deployment string) bool {
 }
 
 func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
-	found, err := groupsNamed(ctx, f.AutoScaling, []string{group})
+	g, there, err := groupNamed(ctx, f.AutoScaling, group)
 	if err != nil {
 		return err
 	}
-	if len(found) != 1 || deleting(found[0]) || !slices.Contains(f.Groups, f.root(found[0])) {
+	if !there || deleting(g) || !slices.Contains(f.Groups, f.root(g)) {
 		// The group is gone, and what becomes of the instance is seen elsewhere; or it is
 		// not one of the fleet's, and nobody would give back what was suspended.
 		return nil
 	}
 	processes := whileDeploying
-	if tagOf(found[0], deploymentTag) == deployment {
+	if tagOf(g, deploymentTag) == deployment {
 		processes = whileNew
 	}
-	return hold(ctx, f.AutoScaling, found[0], deployment, processes)
+	return hold(ctx, f.AutoScaling, g, deployment, processes)
 }
 
 // Settle gives back to the fleet's Auto Scaling groups what deployments have suspended,

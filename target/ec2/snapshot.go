@@ -34,7 +34,7 @@ func (f *Fleet) Snapshot(ctx context.Context, _ *target.Job) (target.Snapshot, e
 		if err := f.Balancers.preflight(ctx); err != nil {
 			return s, err
 		}
-		all, err := f.Balancers.weights(ctx)
+		all, err := f.Balancers.agreed(ctx)
 		if err != nil {
 			return s, err
 		}

@@ -180,12 +180,14 @@ func (w *world) kill(t *testing.T, n int, after bool, fleet func() *ec2.Fleet, s
 // goOn ends a deployment that somebody has begun, or thought to begin.
 func (w *world) goOn(t *testing.T, d *cutover.Deployment) *cutover.Result {
 	t.Helper()
-	res, err := d.Resume(t.Context(), "")
+	ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour) // there is nobody to wait for
+	defer cancel()
+	res, err := d.Resume(ctx, "")
 	if errors.Is(err, cutover.ErrNothingToResume) { // it had not begun, or had ended
-		if ids, _ := d.Journal.(journal.Readable).Reader("web").Deployments(t.Context()); len(ids) == 0 {
-			res, err = d.Run(t.Context())
+		if ids, _ := d.Journal.(journal.Readable).Reader("web").Deployments(ctx); len(ids) == 0 {
+			res, err = d.Run(ctx)
 		} else {
-			res, err = d.Resume(t.Context(), d.ID)
+			res, err = d.Resume(ctx, d.ID)
 		}
 	}
 	require.NoError(t, err)

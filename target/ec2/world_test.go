@@ -28,8 +28,9 @@ import (
 // by the fake fleet.
 type world struct {
 	*ec2world.World
-	hosts *fake.Fleet
-	arn   string
+	hosts  *fake.Fleet
+	arn    string
+	behind []string // classic load balancers that groups are behind, too
 
 	mu    sync.Mutex
 	units []lifecycle.Unit
@@ -72,7 +73,7 @@ func (w *world) tagged(n int) (ids []string) {
 // scaled makes an Auto Scaling group of n instances that serve.
 func (w *world) scaled(t *testing.T, name string, n int) []string {
 	t.Helper()
-	require.NoError(t, w.Group(t.Context(), name, n, w.arn))
+	require.NoError(t, w.Group(t.Context(), name, n, append(w.behind, w.arn)...))
 	for range 100 { // until all that was launched serves
 		w.Groups.Settle()
 		time.Sleep(2 * time.Second)

@@ -153,15 +153,15 @@ func (g *Groups) inspect(gr *group) {
 		if m.state == types.LifecycleStateTerminating {
 			continue
 		}
-		up := g.World.Up(m.id)
-		if machine, _ := g.World.Get(m.id); machine.State == machines.ShuttingDown || machine.State == machines.Terminated {
+		machine, _ := g.World.Get(m.id)
+		if machine.State == machines.ShuttingDown || machine.State == machines.Terminated {
 			g.leave(gr, m)
 			continue
 		}
 		if m.state != types.LifecycleStateInService || !gr.allows("HealthCheck") {
 			continue
 		}
-		m.unhealthy = m.unhealthy || !up || g.sick(gr, m)
+		m.unhealthy = m.unhealthy || machine.State != machines.Running || g.sick(gr, m)
 		if m.unhealthy && gr.allows("ReplaceUnhealthy") && gr.allows("Terminate") {
 			g.end(gr, m, "unhealthy")
 		}
@@ -282,8 +282,11 @@ func (g *Groups) leave(gr *group, m *member) {
 // bury forgets members whose machines have ended.
 func (g *Groups) bury(gr *group) {
 	gr.members = slices.DeleteFunc(gr.members, func(m *member) bool {
+		if m.state != types.LifecycleStateTerminating {
+			return false
+		}
 		machine, _ := g.World.Get(m.id)
-		return m.state == types.LifecycleStateTerminating && machine.State == machines.Terminated
+		return machine.State == machines.Terminated
 	})
 }
 

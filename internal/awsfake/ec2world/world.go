@@ -76,7 +76,7 @@ func (w *World) Healthy(balancer, id string) bool {
 	if !strings.HasPrefix(balancer, "arn:") {
 		return w.Classic.Healthy(balancer, id)
 	}
-	return w.ELB.Targets(balancer)[id] == types.TargetHealthStateEnumHealthy
+	return w.ELB.Healthy(balancer, id)
 }
 
 // Serving lists the instances that a target group sends requests to, and that answer.

@@ -59,6 +59,15 @@ func (e *ELB) Targets(groupArn string) map[string]types.TargetHealthStateEnum {
 	return out
 }
 
+// Healthy reports whether a target of a group is healthy.
+func (e *ELB) Healthy(groupArn, id string) bool {
+	defer e.lock()()
+	g, err := e.group(&groupArn)
+	return err == nil && slices.ContainsFunc(g.targets, func(t *tgt) bool {
+		return *t.desc.Id == id && g.health(t).State == types.TargetHealthStateEnumHealthy
+	})
+}
+
 // Register does what RegisterTargets does, for other fakes: a service that registers
 // its tasks.
 func (e *ELB) Register(groupArn string, targets ...types.TargetDescription) error {

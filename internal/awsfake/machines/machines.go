@@ -139,8 +139,10 @@ func (w *World) List() []Machine {
 
 // Up reports whether a machine is running.
 func (w *World) Up(id string) bool {
-	m, ok := w.Get(id)
-	return ok && m.State == Running
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.machines[id]
+	return m != nil && w.state(m) == Running
 }
 
 // IDs returns the ids of machines that are not terminated.

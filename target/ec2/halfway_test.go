@@ -1,0 +1,64 @@
+package ec2_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	as "github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target/ec2"
+)
+
+// Behind two load balancers, a controller may be cut off when an instance is in one of
+// them. That is nobody else's work: another controller goes on without asking.
+func TestCutOffBetweenTwoLoadBalancers(t *testing.T) {
+	for name, s := range map[string]strategy.Strategy{
+		"in place":         strategy.HalfAtATime(),
+		"blue/green":       strategy.BlueGreen{},
+		"blue/green, kept": strategy.BlueGreen{KeepAlive: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stride := 1
+			if testing.Short() {
+				stride = 3
+			}
+			for n, more := 0, true; more; n += stride {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					w.Classic.Add("old", 20*time.Second)
+					w.behind = []string{"old"}
+					w.scaled(t, "web", 3)
+					_, err := w.AutoScaling.PutWarmPool(t.Context(), &as.PutWarmPoolInput{AutoScalingGroupName: aws.String("web"), MinSize: aws.Int32(1)})
+					require.NoError(t, err)
+					fleet := func() *ec2.Fleet {
+						f := w.fleet(ec2.Selection{Groups: []string{"web"}})
+						f.Balancers.Classic = w.behind
+						if strings.HasPrefix(name, "blue/green") {
+							f.Green = &ec2.Green{}
+						}
+						return f
+					}
+					w.run(t, func() {
+						_, more = w.cutOff(t, n, fleet, s)
+						time.Sleep(2 * time.Minute)
+					})
+					names := w.Groups.Names()
+					last := w.group(t, names[len(names)-1])
+					require.Len(t, last.Instances, 3, "call %d", n)
+					for _, i := range last.Instances {
+						require.True(t, w.Healthy(w.arn, *i.InstanceId) && w.Healthy("old", *i.InstanceId), "call %d: %s", n, *i.InstanceId)
+					}
+					require.Equal(t, []string{w.arn}, last.TargetGroupARNs, "call %d", n)
+					require.Equal(t, w.behind, last.LoadBalancerNames, "call %d", n)
+					require.NotNil(t, last.WarmPoolConfiguration, "call %d", n)
+				})
+			}
+		})
+	}
+}
