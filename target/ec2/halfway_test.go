@@ -10,6 +10,7 @@ import (
 	as "github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cutover-deploy/cutover/internal/awsfake"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
 )
@@ -61,4 +62,32 @@ func TestCutOffBetweenTwoLoadBalancers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A look that is older than the draining does not keep an instance from being retired.
+func TestRetireIsNotRefusedForOneOldLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scaled(t, "web", 2)
+		f := w.blueGreen()
+		w.run(t, func() {
+			made, err := f.Provision(t.Context(), "d-1", 1)
+			require.NoError(t, err)
+			require.NoError(t, f.Balancers.SetWeight(t.Context(), made[0].ID, 100))
+			require.ErrorContains(t, f.Retire(t.Context(), made[0].ID), "takes traffic")
+			require.NoError(t, f.Balancers.SetWeight(t.Context(), made[0].ID, 0))
+			time.Sleep(time.Minute)
+			old := true
+			w.API.Inject(func(c awsfake.Call) awsfake.Fault {
+				if c.Operation == "DescribeTargetHealth" && old {
+					old = false
+					return awsfake.StaleRead
+				}
+				return awsfake.NoFault
+			})
+			require.NoError(t, f.Retire(t.Context(), made[0].ID))
+			require.False(t, old)
+			require.False(t, w.Machines.Up(made[0].ID))
+		})
+	})
 }

@@ -49,7 +49,7 @@ func (f *Fleet) retireAll(ctx context.Context, _ string, ids []string) []batch.R
 		fail(err, ids...)
 		return out
 	}
-	busy, err := f.busy(ctx)
+	busy, err := f.stillBusy(ctx, ids)
 	if err != nil {
 		fail(err, ids...)
 		return out
@@ -71,6 +71,20 @@ func (f *Fleet) retireAll(ctx context.Context, _ string, ids []string) []batch.R
 	}
 	f.forget(ids, out)
 	return out
+}
+
+// stillBusy is busy, once two looks agree that one of some instances is: one look may be
+// older than what was done about their traffic.
+func (f *Fleet) stillBusy(ctx context.Context, ids []string) (map[string]string, error) {
+	for looks := 1; ; looks++ {
+		busy, err := f.busy(ctx)
+		if err != nil || looks == agreeing || !slices.ContainsFunc(ids, func(id string) bool { return busy[id] != "" }) {
+			return busy, err
+		}
+		if err := sleep(ctx, 2*recent); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // busy says of instances that take traffic, or that drain, how they stand.
