@@ -104,6 +104,31 @@ type inquiry struct {
 	frames   chan wire.Frame
 	over     chan struct{} // closed when nobody listens any more
 	answered atomic.Bool   // the answer is on its way to frames: nothing more is wanted
+	sent     int64         // bytes of data, by whoever sends
+	taken    atomic.Int64  // how many of these the agent has taken
+	news     chan struct{} // holds one when answered or taken has changed
+}
+
+// see takes note of what whoever is sending has to know at once, and reports whether the
+// frame has been dealt with.
+func (q *inquiry) see(f wire.Frame) bool {
+	switch f.Kind {
+	case wire.KindDone:
+		q.answered.Store(true)
+	case wire.KindTaken:
+		n, err := wire.ParseTaken(f.Payload)
+		if err != nil {
+			return false
+		}
+		q.taken.Store(n)
+	default:
+		return false
+	}
+	select {
+	case q.news <- struct{}{}:
+	default:
+	}
+	return f.Kind == wire.KindTaken
 }
 
 // read hands frames to those who asked, until the connection ends.
@@ -120,8 +145,8 @@ func (c *Client) read() {
 		if q == nil {
 			continue // of a step that was abandoned
 		}
-		if f.Kind == wire.KindDone {
-			q.answered.Store(true)
+		if q.see(f) {
+			continue
 		}
 		select {
 		case q.frames <- f:
@@ -212,7 +237,7 @@ func (c *Client) begin() (uint32, *inquiry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last++
-	q := &inquiry{frames: make(chan wire.Frame, 16), over: make(chan struct{})}
+	q := &inquiry{frames: make(chan wire.Frame, 16), over: make(chan struct{}), news: make(chan struct{}, 1)}
 	c.requests[c.last] = q
 	return c.last, q
 }
@@ -272,7 +297,7 @@ func (c *Client) send(ctx context.Context, id uint32, q *inquiry, want wire.Want
 	if sender == nil {
 		return true, errors.New("the agent asks for a revision that it was not offered")
 	}
-	out := bufio.NewWriterSize(&dataWriter{c.conn, id, q}, 128<<10)
+	out := bufio.NewWriterSize(&dataWriter{ctx: ctx, c: c, id: id, q: q}, wire.MaxPiece)
 	err = sender.Answer(ctx, want, out)
 	if err == nil {
 		err = out.Flush()
@@ -299,23 +324,44 @@ func (c *Client) send(ctx context.Context, id uint32, q *inquiry, want wire.Want
 // errAnswered says that the host has ended the request, and wants no more.
 var errAnswered = errors.New("the request was answered")
 
-// dataWriter makes frames of a stream.
+// dataWriter makes frames of a stream, and waits for the agent to take them.
 type dataWriter struct {
-	conn *wire.Conn
-	id   uint32
-	q    *inquiry
+	ctx context.Context
+	c   *Client
+	id  uint32
+	q   *inquiry
 }
 
 func (w *dataWriter) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
-		if w.q.answered.Load() {
-			return n, errAnswered
-		}
-		piece := p[:min(len(p), wire.MaxFrame)]
-		if err := w.conn.Write(wire.KindData, w.id, piece); err != nil {
+		piece := p[:min(len(p), wire.MaxPiece)]
+		if err := w.wait(int64(len(piece))); err != nil {
 			return n, err
 		}
+		if err := w.c.conn.Write(wire.KindData, w.id, piece); err != nil {
+			return n, err
+		}
+		w.q.sent += int64(len(piece))
 		n, p = n+len(piece), p[len(piece):]
 	}
 	return n, nil
+}
+
+// wait waits until so many bytes more may be sent.
+func (w *dataWriter) wait(more int64) error {
+	for {
+		switch {
+		case w.q.answered.Load():
+			return errAnswered
+		case w.q.sent+more-w.q.taken.Load() <= wire.MaxAhead:
+			return nil
+		}
+		select {
+		case <-w.q.news:
+		case <-w.c.ended:
+			return w.c.lost()
+		case <-w.ctx.Done():
+			return context.Cause(w.ctx)
+		}
+	}
 }

@@ -43,46 +43,11 @@ func relay(dir, umask, digest string, rw io.ReadWriteCloser) error {
 		return err
 	}
 	go func() {
-		copyAhead(to, from.Rest()) // to the end of the controller, or of the other process
+		_, _ = io.Copy(to, from.Rest()) // to the end of the controller, or of the other process
 		_ = to.Close()
 	}()
 	_, err = io.Copy(rw, to.conn.Rest())
 	return ended(err)
-}
-
-// Bounds of what the relay holds for a process that is slower than the network.
-const (
-	aheadChunks = 64
-	aheadSize   = 64 << 10 // bytes of each
-)
-
-// copyAhead copies, and reads on while it writes. What it did not read would pile up in
-// sshd, which copies all of a backlog with every packet that is added to it: that costs
-// more than everything else that is done with a revision.
-func copyAhead(w io.Writer, r io.Reader) {
-	chunks := make(chan []byte, aheadChunks)
-	stop := make(chan struct{})
-	go func() {
-		defer close(chunks)
-		for {
-			buf := make([]byte, aheadSize)
-			n, err := r.Read(buf)
-			select {
-			case chunks <- buf[:n]:
-			case <-stop:
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	defer close(stop)
-	for c := range chunks {
-		if _, err := w.Write(c); err != nil {
-			return
-		}
-	}
 }
 
 func ended(err error) error {

@@ -78,6 +78,8 @@ func (s *stream) next() {
 		switch {
 		case !x.end:
 			s.rest = x.data
+			s.q.taken += int64(len(x.data))
+			_ = s.q.se.conn.Write(wire.KindTaken, s.q.id, wire.Taken(s.q.taken)) // a broken connection ends the request by itself
 		case len(x.data) > 0:
 			s.err = errors.New(string(x.data))
 		default:

@@ -34,6 +34,7 @@ type request struct {
 	ctx    context.Context // ends when the controller is gone or has lost interest
 	cancel context.CancelCauseFunc
 	data   chan piece
+	taken  int64 // bytes of data, by whoever reads the stream
 }
 
 // piece is what comes of a stream; the last one has end set.

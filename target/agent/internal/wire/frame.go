@@ -33,6 +33,7 @@ const (
 	KindData                    // controller: a piece of the stream that was wanted
 	KindEnd                     // controller: the end of that stream; a text: why it broke off
 	KindDone                    // agent: [Answer], closes the request
+	KindTaken                   // agent: how many bytes of data frames it has taken, see [Taken]
 	kinds
 )
 

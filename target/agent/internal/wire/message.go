@@ -84,6 +84,26 @@ type Want struct {
 	Files  [][2]int `json:"files,omitempty"` // ranges of entries of the manifest: first, and how many
 }
 
+// MaxPiece is how long one frame of data is at most, and MaxAhead how much of a request's
+// data the controller may send that the agent has not taken yet. What is more would pile
+// up in sshd, which copies a backlog with each packet that it adds: that costs more than
+// all else that is done with a revision.
+const (
+	MaxPiece = 64 << 10
+	MaxAhead = 512 << 10
+)
+
+// Taken encodes how many bytes of a request's data have been taken, since it was opened.
+func Taken(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+// ParseTaken decodes it.
+func ParseTaken(p []byte) (int64, error) {
+	if len(p) != 8 {
+		return 0, errors.New("a frame about what was taken does not have 8 bytes")
+	}
+	return int64(binary.BigEndian.Uint64(p)), nil
+}
+
 // Answer closes a request.
 type Answer struct {
 	Failure *lifecycle.Failure `json:"failure,omitempty"` // nil: success
