@@ -16,6 +16,7 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/agent/internal/transfer"
 	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
 )
 
@@ -33,12 +34,20 @@ type Batch struct {
 	Job     *target.Job      `json:"job"`     // its Bundle does not go along
 	Steps   []lifecycle.Step `json:"steps"`
 
-	// Fetch is where the host gets the revision if it does not retain it. Nil: nowhere.
+	// Fetch is where the host gets the revision if it does not retain it: an archive, or
+	// what [Pack] has written. Nil: nowhere.
 	Fetch *revision.Download `json:"fetch,omitempty"`
 
 	// Key signs the result, so that nothing else can be taken for it. It is for this
 	// batch alone. Required.
 	Key []byte `json:"key"`
+}
+
+// Pack writes a revision for [Batch.Fetch], as it was opened: an archive would lose modes
+// such as write permission for everybody, and links that lead out. The same revision makes
+// the same bytes.
+func Pack(ctx context.Context, b *revision.Bundle, w io.Writer) error {
+	return transfer.Pack(ctx, b, w)
 }
 
 // Result is what came of a batch.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -156,6 +157,10 @@ func revisionOf(t *testing.T, page string, hook string) string {
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "empty"), 0o700))
 	require.NoError(t, os.Symlink("page.txt", filepath.Join(dir, "link")))
+	// What no archive may bring, a directory may.
+	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(dir, "outside")))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "page.txt"), 0o666))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "empty"), 0o1777|fs.ModeSticky))
 	return dir
 }
 

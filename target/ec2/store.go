@@ -132,7 +132,7 @@ func (p *parts) revision(ctx context.Context, to Store, job *target.Job) (*revis
 		}
 		return &d, nil
 	}
-	p.packing.Lock() // others wait: the archive is the same for all hosts
+	p.packing.Lock() // others wait: it is the same for all hosts
 	defer p.packing.Unlock()
 	again := &repack{pack: func() (*packedFile, error) { return packFile(ctx, job.Bundle) }}
 	defer again.close()
@@ -145,7 +145,7 @@ func (p *parts) revision(ctx context.Context, to Store, job *target.Job) (*revis
 		defer f.Close()
 		a, content = &packed{job: job, sum: f.sum, size: f.size}, f
 	}
-	url, err := to.Put(ctx, "revisions/"+a.sum+".tar.gz", content)
+	url, err := to.Put(ctx, "revisions/"+a.sum, content)
 	if err != nil {
 		return nil, failed("putting the revision where hosts fetch it", err)
 	}

@@ -18,9 +18,9 @@ import (
 	"github.com/cutover-deploy/cutover/revision"
 )
 
-// Fetch gets the archive of a revision from its address, compares it with its
-// digest, and opens it. Dir is where the archive is kept meanwhile; close removes
-// what was unpacked.
+// Fetch gets the archive of a revision, or what [Pack] made of one, from its address,
+// compares it with its digest, and opens it. Dir is where it is kept meanwhile; close
+// removes what was unpacked.
 func Fetch(ctx context.Context, d revision.Download, dir, digest string) (b *revision.Bundle, close func(), err error) {
 	if err := makeDir(dir); err != nil {
 		return nil, nil, err
@@ -33,12 +33,27 @@ func Fetch(ctx context.Context, d revision.Download, dir, digest string) (b *rev
 	if err != nil {
 		return nil, nil, roomMade(err, dir, path, d.Size)
 	}
-	close = func() { _ = os.RemoveAll(work) }
-	if b, err = (revision.ArchiveFile{Path: path, Limits: d.Limits}).Open(ctx, work); err != nil {
+	b, done, err := openFetched(ctx, path, work, d.Limits)
+	close = func() { done(); _ = os.RemoveAll(work) }
+	if err != nil {
 		close()
 		return nil, nil, roomMade(err, dir, path, d.Size)
 	}
 	return b, close, nil
+}
+
+func openFetched(ctx context.Context, path, work string, l revision.Limits) (b *revision.Bundle, done func(), err error) {
+	done = func() {}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, done, err
+	}
+	defer f.Close()
+	if isPacked(f) {
+		return unpack(ctx, f, filepath.Join(work, "spool"))
+	}
+	b, err = revision.ArchiveFile{Path: path, Limits: l}.Open(ctx, work)
+	return b, done, err
 }
 
 // roomMade removes the archive if an error is about a full disk. The room is needed, if

@@ -118,22 +118,15 @@ const maxChunkBytes = 32 << 20
 func (r *Receiver) chunks(ctx context.Context, chunks [][]byte, missing []int) error {
 	return r.ask(ctx, wire.Want{Chunks: missing}, func(in io.Reader) error {
 		for _, i := range missing {
-			size, err := readSize(in)
+			data, err := section(in)
 			if err != nil {
 				return err
 			}
-			if size > maxChunkBytes {
-				return fmt.Errorf("a chunk of the manifest of %d bytes is longer than %d", size, maxChunkBytes)
-			}
-			var data bytes.Buffer
-			if _, err := io.CopyN(&data, in, size); err != nil {
-				return brokenOff(err)
-			}
-			sum := sha256.Sum256(data.Bytes())
+			sum := sha256.Sum256(data)
 			if !bytes.Equal(sum[:wire.ChunkIDSize], r.Content.Chunks[i*wire.ChunkIDSize:][:wire.ChunkIDSize]) {
 				return errContent
 			}
-			chunks[i] = data.Bytes()
+			chunks[i] = data
 		}
 		return nil
 	})
