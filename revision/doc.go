@@ -17,9 +17,12 @@
 // holds none of these.
 //
 // A [Verifier] decides whether an archive may be used, before any of it is looked at, and
-// likewise a [Directory] or an AppSpec as text. Each source has one of its own; [Verified]
-// is [Local] with one. [Ed25519] is one, for detached signatures made by [Sign]; where one
-// is required, nothing to verify is a failure.
+// likewise a [Directory] or an AppSpec as text. Each source has a field for it; [Verified]
+// is [Local] with one. [Ed25519] is one, for detached signatures made by [Sign]. What is
+// signed is the SHA-256 of the archive, of the AppSpec's text, or for a directory what
+// [Manifest.Digest] has behind its colon. A signature is kept beside what it is of, with
+// .sig behind the name; that of [Inline] is a field. Where there is a verifier, nothing to
+// verify is a failure.
 //
 // # Guarantees
 //

@@ -13,7 +13,7 @@ import (
 
 // Statement is what somebody signs about an archive.
 type Statement struct {
-	SHA256  string    `json:"sha256"`           // of the archive, hex; of a directory: what its Manifest.Digest has behind the colon. Required
+	SHA256  string    `json:"sha256"`           // of the archive or the AppSpec, hex; of a directory: what its Manifest.Digest has behind the colon. Required
 	Name    string    `json:"name,omitempty"`   // what it is, such as the application; empty: not said
 	Signed  time.Time `json:"signed"`           // when. Required
 	Expires time.Time `json:"expires,omitzero"` // not to be used later; zero: never

@@ -15,12 +15,19 @@
 //	go run ./examples/ec2 -revision ./my-app -tag 'env=prod; role=web' -bucket my-bucket -plan
 //	go run ./examples/ec2 -revision ./my-app -group web -target-group web -bucket my-bucket -root ./state -strategy half
 //	go run ./examples/ec2 -revision ./my-app -group web -target-group web -bucket my-bucket -root ./state -blue-green
+//	go run ./examples/ec2 -revision ./my-app -tag 'env=prod' -hybrid -programs ./built -bucket my-bucket -root ./state
+//
+// The program has to run on the hosts: build it with CGO_ENABLED=0 and, where they are of
+// another platform, name the file with -program, or a directory of several (linux-amd64,
+// linux-arm64) with -programs. With -hybrid machines outside of EC2 that have a hybrid
+// activation are deployed to as well, without load balancers.
 //
 // -plan touches nothing. It prints what would be done, and the IAM policies that the
 // controller and the hosts need. With -endpoint it deploys to an emulator. Instances of
 // emulators run nothing, so directories below the root stand for them.
 //
-// Kill it at any moment and start it again with -resume: it goes on where it was.
+// Kill it at any moment and start it again with -resume and the same -root: it goes on
+// where it was. Without -root the journal is in a new directory for each run.
 //
 // The exit status is 0 if the deployment succeeded, 1 if it did not (also when it was
 // rolled back), 2 if the flags make no sense. The demonstration exits with 0 if all went

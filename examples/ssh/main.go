@@ -2,12 +2,20 @@
 // account to log in to and nothing else: this program sends itself there, once, and is
 // its own agent.
 //
+//	export CGO_ENABLED=0
 //	go run ./examples/ssh -revision ./my-app web-1 web-2 deploy@10.0.0.3:2222
 //	go run ./examples/ssh -revision ./my-app.zip -inventory fleet.yml -group web -strategy half
 //
-// Hosts are names of ~/.ssh/config or addresses, and must be in the known hosts. With
-// -inventory they come from a file; -group names one of its groups, -tags says which
-// tags they must have.
+// Without cgo it runs on whatever Linux a host has. For hosts of other platforms, or
+// from a Mac, build it for each of them, and name the directory:
+//
+//	GOOS=linux GOARCH=arm64 go build -o built/linux-arm64 ./examples/ssh
+//	go run ./examples/ssh -executables built -revision ./my-app web-1
+//
+// Hosts are names of ~/.ssh/config or addresses, and must be in the known hosts, or have
+// a certificate of an authority that is. A key with a passphrase has to be in the SSH
+// agent. With -inventory hosts come from a file; -group names one of its groups, -tags
+// says which tags they must have. Hosts with Windows are refused.
 //
 // Kill it at any moment and start it again with -resume: it goes on where it was, and
 // so do the hosts meanwhile. The journal is in -journal, one for each -name.

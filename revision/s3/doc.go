@@ -28,7 +28,8 @@
 // bucket, the key, the region and the credentials' source, and hold no secret.
 //
 // With HandOver hosts may fetch the archive themselves, by an address that works for
-// a while without credentials. What they get is compared with the same SHA-256.
+// a while without credentials. What they get is compared with the same SHA-256, and
+// unpacked within the same [Object.Limits].
 //
 // The client's own retries and time limits hold for each request.
 package s3

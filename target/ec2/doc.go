@@ -39,7 +39,8 @@
 //     which the engine calls, gives back what the tag says, also in another process.
 //   - Whichever call of AWS a controller is cut off at, another one ends the deployment
 //     in the same way: a copy takes over completely before its original goes.
-//   - An instance that was just launched is waited for until its SSM agent reports in.
+//   - An instance that was just launched is waited for until its SSM agent reports in,
+//     for five minutes or [SSM.Arrival].
 //   - "Healthy" and "drained" are seen twice in a row; one reading may be older than
 //     the change. A host that never gets healthy fails with the load balancer's own
 //     reason.
@@ -62,7 +63,18 @@
 //   - Scaling policies are copied; alarms of your own that lead to a step or simple
 //     policy still lead to that of the original. Target tracking makes its own.
 //   - Groups whose capacity counts weights instead of instances are not copied.
+//   - Instances in Standby, and those that somebody took out of a load balancer by hand,
+//     are deployed to as the others are, and get all of their traffic.
 //   - There are no termination deployments, and no hosts with Windows.
+//
+// # What is not there
+//
+//   - Target groups with targets of type ip or lambda. So machines outside of EC2 are
+//     deployed to without load balancers.
+//   - Policies for other partitions than aws: in what [Fleet.Policy] makes for China or
+//     GovCloud, replace "arn:aws:".
+//   - The output of scripts while they run (Deployment.Output): Run Command tells
+//     nothing before the end. A failure has the end of the log, the host all of it.
 //
 // Tools that keep infrastructure as code do not know that a group was replaced by its
 // copy. Let them ignore it, or keep the name for the first of the line: copies are

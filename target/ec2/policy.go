@@ -8,7 +8,7 @@ import (
 	"github.com/cutover-deploy/cutover/target/iam"
 )
 
-// Scope is where resources are. Empty fields mean any.
+// Scope is where resources are, in the partition aws. Empty fields mean any.
 type Scope struct {
 	Region, Account string
 	// Bucket and Prefix are those of the [Bucket] that hosts fetch from; empty: none.

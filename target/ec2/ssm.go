@@ -25,7 +25,9 @@ type CommandClient interface {
 // SSM reaches hosts by Systems Manager Run Command: a [Reach] for EC2 instances and for
 // machines elsewhere that have a hybrid activation (mi-…). Nothing is installed on them
 // beforehand: the caller's own executable goes there once, by an address, and is
-// started as an agent. The caller's main begins with [agent.Main].
+// started as an agent. The caller's main begins with [agent.Main]. Build it with
+// CGO_ENABLED=0. Besides the SSM agent a host needs sh, sed, tr, and curl or wget, and a
+// way to the Store.
 //
 // Steps of one stage and event that come at about the same time are one command for up
 // to 50 hosts, and one poll asks for all its hosts. What came of a step is told by the

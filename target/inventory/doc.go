@@ -33,6 +33,6 @@
 //
 // All problems are reported at once, each with file, line and column. What would be
 // ignored is refused: unknown keys, keys given twice, a second document, two hosts
-// at one address. Values are taken as they are written, so a tag of 007 stays 007.
+// at one address and port behind the same jump hosts. Values are taken as they are written, so a tag of 007 stays 007.
 // Files are not trusted: their size is limited, and aliases are refused.
 package inventory

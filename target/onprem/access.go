@@ -12,8 +12,10 @@ import (
 
 // Access is what the hosts of a fleet have in common: who logs in, how a host proves
 // who it is, and which program is its agent. One Access serves any number of hosts.
-// Set KnownHosts or HostCAs; there is no way to do without. It is safe for concurrent
-// use. Do not change fields after first use, and do not copy it.
+// Set KnownHosts, HostCAs or Config; there is no way to accept a host that nothing is
+// known of. Certificates for those who log in are taken from Agent and Signers, and not
+// from files beside Keys. It is safe for concurrent use. Do not change fields after first
+// use, and do not copy it.
 type Access struct {
 	// User logs in. Empty: that of Config, else the account of this process.
 	User string
@@ -43,7 +45,11 @@ type Access struct {
 	// up in. HostName, User, Port, IdentityFile, IdentityAgent, IdentitiesOnly,
 	// UserKnownHostsFile, GlobalKnownHostsFile, HostKeyAlias and ProxyJump count;
 	// ProxyCommand is refused. A jump host's own ProxyJump does not count.
-	// Empty: none.
+	// IdentitiesOnly counts where Keys is empty: of the keys in Agent only those are
+	// offered whose public half is beside a key file, with .pub behind its name. Where
+	// Agent has many keys set it, since servers hang up after a few that they do not
+	// know. Empty: none, and then nothing usual is looked for either; /dev/null, which is
+	// an empty file, has the usual keys and known hosts.
 	Config string
 	// Jump are hosts to go through, "user@host:port", the first one first. Nil: those
 	// of Config. They need host keys, too.
@@ -57,7 +63,7 @@ type Access struct {
 	// KeepAlive is the time between two questions whether a host is still there. A
 	// connection that leaves three of them unanswered is given up. Zero: 15 s.
 	KeepAlive time.Duration
-	// Patience is how long a host that cannot be reached is tried again, at the begin
+	// Patience is how long a host that cannot be reached is tried again, at the beginning
 	// and after a connection was lost. Zero: 2 minutes.
 	Patience time.Duration
 	// Idle is how long a connection without a step stays open. Zero: a minute.
@@ -66,9 +72,10 @@ type Access struct {
 	// Executable is the program that hosts get as agent; it must call [agent.Main].
 	// Empty: that of this process.
 	Executable string
-	// Executables is a directory of the same program for other platforms, in files
-	// called OS-ARCH in Go's words, such as linux-arm64. Empty: hosts are of the
-	// platform of Executable.
+	// Executables is a directory of the same program for all platforms of the hosts, that
+	// of this machine included, in files called OS-ARCH in Go's words, such as
+	// linux-arm64. Hosts then get nothing else. Empty: hosts are of the platform of
+	// Executable.
 	Executables string
 
 	// Umask are permission bits that files of revisions do not get, where their mode

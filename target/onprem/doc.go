@@ -38,16 +38,21 @@
 //     controller that was killed, a host out of reach for a while: the step goes on,
 //     and whoever asks again gets its outcome. Only what the host cannot say, it does
 //     not say: a host that stays away is Unknown, one that was never reached UnitLost.
-//   - Nothing is sent to a host that has not shown a key that is known for it. If it
-//     shows another one the code is IdentityChanged, and nobody tries again.
+//   - Nothing is sent to a host that has not shown a key that is known for it, or a
+//     certificate for its name of an authority that is: [Access.HostCAs], or a line
+//     @cert-authority of the known hosts. What a line @revoked has is refused. For a key
+//     that is another one, or not known at all, the code is IdentityChanged, and nobody
+//     tries again. Nothing is ever added to the known hosts.
 //   - Only files that the host has in none of its retained revisions are sent, as one
 //     compressed stream, and compared with their digests as they arrive.
 //   - One connection for each host, closed after [Access.Idle] without a step.
 //
-// What it leaves to you: sudo that asks for no password where [SSH.Sudo] is set; a
-// host whose systemd ends the processes of a login (KillUserProcesses=yes) needs
-// lingering for the account. PROTOCOL.md of package agent has the details. Hosts with
-// Windows are not reached by SSH yet: their shell is another one.
+// What it leaves to you: sudo that asks for no password where [SSH.Sudo] is set; jump
+// hosts that allow forwarding; a [SSH.State] that is not mounted noexec; a host whose
+// systemd ends the processes of a login (KillUserProcesses=yes) needs lingering for the
+// account. Besides sh a host has uname, mktemp and head; with gzip the executable comes
+// at half its size. PROTOCOL.md of package agent has the details. Hosts with Windows are
+// not reached by SSH yet: their shell is another one.
 //
 // # What Local promises
 //
