@@ -130,7 +130,9 @@ func TestSSMKeepsTheContractOfTargets(t *testing.T) {
 			Sick: func(unit string) { balancer.SetHealth(arn, unit, elb.Failing) },
 			Effects: func(s lifecycle.Step) int {
 				if s.Event == lifecycle.BlockTraffic || s.Event == lifecycle.AllowTraffic {
-					weight, err := first.Balancers.Weight(t.Context(), s.Unit) // absolute: it has been had, or not
+					// It is absolute: it has been had, or not. A reading of a controller that has
+					// not made the last change may be a second old, so nobody's is used.
+					weight, err := balancers().Weight(t.Context(), s.Unit)
 					if err == nil && (weight > 0) == (s.Event == lifecycle.AllowTraffic) {
 						return 1
 					}
