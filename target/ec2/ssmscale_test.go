@@ -170,7 +170,7 @@ func TestTenThousandHosts(t *testing.T) {
 		t.Logf("%d hosts, %d events: %d sends (%.1f per event; N/50 is %d), %d polls (%.1f per command), %d looks at instances, 200 at once, %s of virtual time",
 			n, events, sends, float64(sends)/float64(events), n/50, polls, float64(polls)/float64(sends), looks.n.Load(), time.Since(began).Round(time.Second))
 		require.LessOrEqual(t, int(looks.n.Load()), sends, "whether instances are still there")
-		require.LessOrEqual(t, sends, n/50*events)
+		require.LessOrEqual(t, sends, (n/50+1)*events, "one for 50, and one for those that come late to an event")
 		require.LessOrEqual(t, polls, 10*sends, "polls grow with commands, not with hosts")
 	})
 }
