@@ -1,7 +1,6 @@
 package onprem_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -23,7 +22,6 @@ import (
 
 	"github.com/cutover-deploy/cutover/internal/sshtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
-	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/onprem"
 )
@@ -317,26 +315,6 @@ func TestPathsWithTildesAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "write whole paths")
 	require.ErrorContains(t, start(t, hosts[0], j), "write whole paths")
 	require.Zero(t, s.Sessions.Load())
-}
-
-// An address is asked for at the events that need one, and no others: whose credentials
-// have ended can still run hooks.
-func TestAddressIsMadeOnlyWhereItIsNeeded(t *testing.T) {
-	s := sshtest.New(t)
-	_, hosts := over(t, s, access(t, s), 1)
-	j := job(t, t.TempDir(), "one")
-	toInstall(t, hosts[0], j)
-	hosts[0].(*onprem.SSH).Fetch = true
-	b := *j.Bundle
-	b.Presign = func(context.Context) (revision.Download, error) {
-		return revision.Download{}, errors.New("the credentials have ended")
-	}
-	j.Bundle = &b
-	require.Nil(t, doStep(t, hosts[0], j, lifecycle.AfterInstall))
-	e := doStepOf(t, hosts[0], j, "d-2", lifecycle.Start)
-	require.NotNil(t, e)
-	require.Equal(t, lifecycle.RevisionUnavailable, e.Code)
-	require.Contains(t, e.Message, "the credentials have ended")
 }
 
 // What a script prints is seen while it runs, and once, also when the connection is lost
