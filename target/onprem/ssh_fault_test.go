@@ -143,6 +143,16 @@ func through(t *testing.T, s *sshtest.Server, h target.Host, p *sshtest.Proxy) {
 	x.Access.KnownHosts = []string{sshtest.KnownHosts(t, s.Host.Signer.PublicKey(), p.Address)}
 }
 
+// thawForTheNext makes the connection through a proxy half-open until it is given up for
+// another one.
+func thawForTheNext(t *testing.T, p *sshtest.Proxy) {
+	t.Helper()
+	had := p.Taken.Load()
+	p.Freeze()
+	require.Eventually(t, func() bool { return p.Taken.Load() > had }, 20*time.Second, time.Millisecond, "it is not given up")
+	p.Thaw()
+}
+
 func TestC13_HalfOpenConnectionIsNoticed(t *testing.T) {
 	s := sshtest.New(t)
 	a := access(t, s)
@@ -154,8 +164,7 @@ func TestC13_HalfOpenConnectionIsNoticed(t *testing.T) {
 	j := waiting(t, control)
 	toInstall(t, hosts[0], j)
 	done := slowStep(t, hosts[0], j, control)
-	p.Freeze()
-	time.AfterFunc(time.Second, p.Thaw)
+	thawForTheNext(t, p)
 	require.NoError(t, os.WriteFile(filepath.Join(control, "go"), nil, 0o644))
 	require.Nil(t, <-done)
 	require.EqualValues(t, 2, s.Sessions.Load(), "it was given up, and another one made")

@@ -154,6 +154,30 @@ func TestKeyWithAPassphraseThatTheAgentHas(t *testing.T) {
 	require.ErrorContains(t, start(t, hosts[0], job(t, t.TempDir(), "one")), "needs a passphrase")
 }
 
+// A host looks at six keys. One that is in a file and in the SSH agent is shown once.
+func TestKeyInAFileAndInTheAgentIsShownOnce(t *testing.T) {
+	s := sshtest.New(t)
+	a := access(t, s)
+	a.Keys, a.Config = nil, ""
+	ring := sshagent.NewKeyring()
+	add := func(file string) {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		raw, err := ssh.ParseRawPrivateKey(data)
+		require.NoError(t, err)
+		require.NoError(t, ring.Add(sshagent.AddedKey{PrivateKey: raw}))
+	}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		file := sshtest.NewKey(t, t.TempDir(), name).File
+		a.Keys = append(a.Keys, file)
+		add(file)
+	}
+	add(s.User.File)
+	a.Agent = serving(t, func(c net.Conn) { _ = sshagent.ServeAgent(ring, c) })
+	_, hosts := over(t, s, a, 1)
+	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
+}
+
 // A host looks at six keys. IdentitiesOnly picks the right one of an agent that has more.
 func TestIdentitiesOnly(t *testing.T) {
 	s := sshtest.New(t)
