@@ -16,7 +16,8 @@ type Proxy struct {
 	Rate    int           // bytes a second in each direction; zero: no limit
 	CutAt   atomic.Int64  // bytes towards the host after which a connection is cut, once; zero: never
 
-	Sent atomic.Int64 // bytes towards the host
+	Sent  atomic.Int64 // bytes towards the host
+	Taken atomic.Int64 // connections that were made by way of it
 
 	to     string
 	l      net.Listener
@@ -61,6 +62,7 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		p.conns = append(p.conns, c, out)
 		p.mu.Unlock()
+		p.Taken.Add(1)
 		p.wait.Go(func() { p.pass(out, c, &p.Sent) })
 		p.wait.Go(func() { p.pass(c, out, new(atomic.Int64)) })
 	}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
@@ -99,38 +97,6 @@ func (c *Client) welcome(s Start) error {
 	}
 }
 
-// inquiry is one step being asked for.
-type inquiry struct {
-	frames   chan wire.Frame
-	over     chan struct{} // closed when nobody listens any more
-	answered atomic.Bool   // the answer is on its way to frames: nothing more is wanted
-	sent     int64         // bytes of data, by whoever sends
-	taken    atomic.Int64  // how many of these the agent has taken
-	news     chan struct{} // holds one when answered or taken has changed
-}
-
-// see takes note of what whoever is sending has to know at once, and reports whether the
-// frame has been dealt with.
-func (q *inquiry) see(f wire.Frame) bool {
-	switch f.Kind {
-	case wire.KindDone:
-		q.answered.Store(true)
-	case wire.KindTaken:
-		n, err := wire.ParseTaken(f.Payload)
-		if err != nil {
-			return false
-		}
-		q.taken.Store(n)
-	default:
-		return false
-	}
-	select {
-	case q.news <- struct{}{}:
-	default:
-	}
-	return f.Kind == wire.KindTaken
-}
-
 // read hands frames to those who asked, until the connection ends.
 func (c *Client) read() {
 	var err error
@@ -142,15 +108,8 @@ func (c *Client) read() {
 		c.mu.Lock()
 		q := c.requests[f.ID]
 		c.mu.Unlock()
-		if q == nil {
-			continue // of a step that was abandoned
-		}
-		if q.see(f) {
-			continue
-		}
-		select {
-		case q.frames <- f:
-		case <-q.over:
+		if q != nil && !q.see(f) { // nil: of a step that was abandoned
+			q.put(f)
 		}
 	}
 	c.mu.Lock()
@@ -191,23 +150,37 @@ func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 		w = &Watch{}
 	}
 	id, q := c.begin()
-	defer c.end(id, q)
 	req, sender := w.request(t)
+	sctx, stop := context.WithCancel(ctx)
+	var sending sync.WaitGroup
+	defer func() { stop(); c.end(id, q); sending.Wait() }()
 	if err := c.ask(id, req); err != nil {
 		return err
 	}
+	if sender != nil {
+		sending.Go(func() { c.supply(sctx, id, q, sender) })
+	}
 	for {
+		lost := false
 		select {
-		case f := <-q.frames:
-			over, err := c.take(ctx, f, q, t, w, sender)
-			if over {
-				return err
-			}
+		case <-q.come:
+		case err := <-q.failed:
+			return err
 		case <-ctx.Done():
 			_ = c.conn.Write(wire.KindCancel, id, nil)
 			return context.Cause(ctx)
-		case <-c.ended:
+		case <-c.ended: // what had come is taken first: it may be the outcome
+			lost = true
+		}
+		f, ok := q.take()
+		if !ok && lost {
 			return c.lost()
+		}
+		if !ok {
+			continue
+		}
+		if over, err := c.take(f, q, t, w, sender != nil); over {
+			return err
 		}
 	}
 }
@@ -237,20 +210,20 @@ func (c *Client) begin() (uint32, *inquiry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last++
-	q := &inquiry{frames: make(chan wire.Frame, 16), over: make(chan struct{}), news: make(chan struct{}, 1)}
+	q := newInquiry()
 	c.requests[c.last] = q
 	return c.last, q
 }
 
 func (c *Client) end(id uint32, q *inquiry) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	delete(c.requests, id)
-	close(q.over)
+	c.mu.Unlock()
+	q.end()
 }
 
 // take deals with one frame of a request.
-func (c *Client) take(ctx context.Context, f wire.Frame, q *inquiry, t target.Task, w *Watch, sender *transfer.Sender) (over bool, err error) {
+func (c *Client) take(f wire.Frame, q *inquiry, t target.Task, w *Watch, offered bool) (over bool, err error) {
 	switch f.Kind {
 	case wire.KindNote:
 		var n lifecycle.Note
@@ -269,7 +242,14 @@ func (c *Client) take(ctx context.Context, f wire.Frame, q *inquiry, t target.Ta
 		if err := f.Decode(&want); err != nil {
 			return true, err
 		}
-		return c.send(ctx, f.ID, q, want, sender)
+		if !offered {
+			return true, errors.New("the agent asks for a revision that it was not offered")
+		}
+		select {
+		case q.wants <- want:
+		default:
+			return true, fmt.Errorf("%w: the agent asks for more before it has what it asked for", ErrLost)
+		}
 	case wire.KindDone:
 		var a wire.Answer
 		if err := f.Decode(&a); err != nil {
@@ -292,59 +272,85 @@ func outcomeOf(s lifecycle.Step, a wire.Answer) error {
 	return nil
 }
 
-// send sends what the host wants of the revision.
-func (c *Client) send(ctx context.Context, id uint32, q *inquiry, want wire.Want, sender *transfer.Sender) (over bool, err error) {
-	if sender == nil {
-		return true, errors.New("the agent asks for a revision that it was not offered")
+// supply sends what the host wants of the revision, until ctx ends.
+func (c *Client) supply(ctx context.Context, id uint32, q *inquiry, sender *transfer.Sender) {
+	for {
+		select {
+		case want := <-q.wants:
+			if err := c.send(ctx, id, q, want, sender); err != nil {
+				q.failed <- err
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
 	}
-	out := bufio.NewWriterSize(&dataWriter{ctx: ctx, c: c, id: id, q: q}, wire.MaxPiece)
-	err = sender.Answer(ctx, want, out)
+}
+
+// send answers one question. An error means that the connection is lost.
+func (c *Client) send(ctx context.Context, id uint32, q *inquiry, want wire.Want, sender *transfer.Sender) error {
+	out := &dataWriter{ctx: ctx, c: c, id: id, q: q}
+	err := sender.Answer(ctx, want, out)
 	if err == nil {
-		err = out.Flush()
+		err = out.flush()
 	}
 	switch {
-	case errors.Is(err, errAnswered): // such as that the disk is full
-		return false, nil
+	case q.answered.Load() || ctx.Err() != nil: // such as that the disk is full
+		return nil
 	case c.lost() != nil:
-		return true, c.lost()
-	case ctx.Err() != nil:
-		_ = c.conn.Write(wire.KindCancel, id, nil)
-		return true, context.Cause(ctx)
+		return c.lost()
 	}
 	why := ""
 	if err != nil { // the agent makes it the outcome of the step
 		why = err.Error()
 	}
 	if err := c.conn.Write(wire.KindEnd, id, []byte(why)); err != nil {
-		return true, fmt.Errorf("%w: %w", ErrLost, err)
+		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
-	return false, nil
+	return nil
 }
 
 // errAnswered says that the host has ended the request, and wants no more.
 var errAnswered = errors.New("the request was answered")
 
-// dataWriter makes frames of a stream, and waits for the agent to take them.
+// dataWriter makes frames of a stream, and waits for the agent to take them. All but the
+// last are full: the agent has room for as many as fit into what may be sent ahead.
 type dataWriter struct {
 	ctx context.Context
 	c   *Client
 	id  uint32
 	q   *inquiry
+	buf []byte
 }
 
 func (w *dataWriter) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
-		piece := p[:min(len(p), wire.MaxPiece)]
-		if err := w.wait(int64(len(piece))); err != nil {
-			return n, err
+		k := min(len(p), wire.MaxPiece-len(w.buf))
+		w.buf = append(w.buf, p[:k]...)
+		n, p = n+k, p[k:]
+		if len(w.buf) == wire.MaxPiece {
+			if err := w.flush(); err != nil {
+				return n, err
+			}
 		}
-		if err := w.c.conn.Write(wire.KindData, w.id, piece); err != nil {
-			return n, err
-		}
-		w.q.sent += int64(len(piece))
-		n, p = n+len(piece), p[len(piece):]
 	}
 	return n, nil
+}
+
+// flush sends what is left.
+func (w *dataWriter) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	if err := w.wait(int64(len(w.buf))); err != nil {
+		return err
+	}
+	if err := w.c.conn.Write(wire.KindData, w.id, w.buf); err != nil {
+		return err
+	}
+	w.q.sent += int64(len(w.buf))
+	w.buf = w.buf[:0]
+	return nil
 }
 
 // wait waits until so many bytes more may be sent.

@@ -1,16 +1,21 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -96,6 +101,142 @@ func TestC20_WhatNobodyWantsAnyMoreIsNotSent(t *testing.T) {
 	require.True(t, strings.HasSuffix(e.Message, "make room"))
 	require.NoError(t, c.Close())
 	require.Less(t, h.got.Load(), b.Manifest.Size()/2)
+}
+
+// Frames of data are full, so that few of them are under way: the agent has room for as
+// many as it lets be sent ahead.
+func TestFramesOfDataAreFull(t *testing.T) {
+	b := noise(t, 1<<20)
+	var mu sync.Mutex
+	var sizes []int64
+	var before int64
+	_, over, c := sending(t, b, func(h *host, id uint32) {
+		mu.Lock()
+		defer mu.Unlock()
+		got := h.got.Load()
+		sizes, before = append(sizes, got-before), got
+		go func() {
+			_ = h.conn.Write(wire.KindTaken, id, wire.Taken(got))
+			if got > 1<<20 {
+				_ = h.conn.Send(wire.KindDone, id, wire.Answer{})
+			}
+		}()
+	})
+	require.NoError(t, <-over)
+	require.NoError(t, c.Close())
+	for _, n := range sizes[:len(sizes)-1] {
+		require.EqualValues(t, wire.MaxPiece, n)
+	}
+}
+
+// hostOf is the other end of a connection, which deals with the request of each step.
+func hostOf(t *testing.T, deal func(conn *wire.Conn, id uint32, q wire.Request)) *Client {
+	ours, theirs := net.Pipe()
+	conn := wire.NewConn(theirs, theirs)
+	go func() {
+		for {
+			f, err := conn.Read()
+			if err != nil {
+				return
+			}
+			switch f.Kind {
+			case wire.KindHello:
+				_ = conn.Send(wire.KindHello, 0, wire.Hello{Version: wire.Version, Digest: "d/022"})
+			case wire.KindPerform:
+				var q wire.Request
+				assert.NoError(t, f.Decode(&q))
+				go deal(conn, f.ID, q)
+			case wire.KindData:
+				go func() { _ = conn.Write(wire.KindTaken, f.ID, wire.Taken(int64(len(f.Payload)))) }()
+			case wire.KindEnd:
+				go func() { _ = conn.Send(wire.KindDone, f.ID, wire.Answer{}) }()
+			}
+		}
+	}()
+	c, err := Connect(t.Context(), ours, Start{Digest: "d"})
+	require.NoError(t, err)
+	return c
+}
+
+// Whoever looks at the output of one step, and takes their time, holds up no other.
+func TestSlowWatcherHoldsUpNoOtherStep(t *testing.T) {
+	b := noise(t, 1000)
+	synctest.Test(t, func(t *testing.T) {
+		c := hostOf(t, func(conn *wire.Conn, id uint32, q wire.Request) {
+			if q.Step.Event == lifecycle.Start {
+				_ = conn.Send(wire.KindWant, id, wire.Want{Files: [][2]int{{0, 1}}})
+				return
+			}
+			line := []byte(strings.Repeat("x", 32<<10))
+			for i := range 100 {
+				_ = conn.Write(wire.KindOutput, id, wire.Output{Run: "1", Offset: int64(i * len(line)), Data: line}.Append(nil))
+			}
+			_ = conn.Send(wire.KindDone, id, wire.Answer{})
+		})
+		out := &held{until: make(chan struct{})}
+		slow := make(chan error, 1)
+		go func() {
+			slow <- c.Perform(t.Context(), target.Task{Step: lifecycle.Step{Event: lifecycle.AfterInstall}, Job: &target.Job{}, Output: out}, nil)
+		}()
+		synctest.Wait()
+		require.NoError(t, c.Perform(t.Context(), target.Task{Step: lifecycle.Step{Event: lifecycle.Start}, Job: &target.Job{Bundle: b}}, nil))
+		close(out.until)
+		require.NoError(t, <-slow)
+		require.Greater(t, out.n, maxInbox/2)
+		require.Less(t, out.n, 2*maxInbox, "what nobody takes is not kept without end")
+		require.NoError(t, c.Close())
+	})
+}
+
+// held is a watcher that takes nothing until it is let go.
+type held struct {
+	until chan struct{}
+	n     int
+}
+
+func (h *held) Write(p []byte) (int, error) {
+	<-h.until
+	h.n += len(p)
+	return len(p), nil
+}
+
+// Notes are not dropped, however slowly they are taken, and come in order.
+func TestNotesAreAllTaken(t *testing.T) {
+	const all = 40
+	synctest.Test(t, func(t *testing.T) {
+		c := hostOf(t, func(conn *wire.Conn, id uint32, _ wire.Request) {
+			for i := range all {
+				_ = conn.Send(wire.KindNote, id, lifecycle.Note{Code: lifecycle.Code(strconv.Itoa(i)), Text: strings.Repeat("x", maxInbox/10)})
+			}
+			_ = conn.Send(wire.KindDone, id, wire.Answer{})
+		})
+		var codes []string
+		require.NoError(t, c.Perform(t.Context(), target.Task{Job: &target.Job{}, Note: func(n lifecycle.Note) {
+			time.Sleep(time.Second)
+			codes = append(codes, string(n.Code))
+		}}, nil))
+		require.Len(t, codes, all)
+		require.True(t, slices.IsSortedFunc(codes, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }))
+		require.NoError(t, c.Close())
+	})
+}
+
+// Any number of frames may come while a revision is sent.
+func TestFramesThatComeWhileDataIsSent(t *testing.T) {
+	b := noise(t, 2*wire.MaxAhead)
+	synctest.Test(t, func(t *testing.T) {
+		c := hostOf(t, func(conn *wire.Conn, id uint32, _ wire.Request) {
+			_ = conn.Send(wire.KindWant, id, wire.Want{Files: [][2]int{{0, 1}}})
+			for i := range 100 {
+				_ = conn.Send(wire.KindNote, id, lifecycle.Note{Text: strconv.Itoa(i)})
+			}
+			_ = conn.Send(wire.KindDone, id, wire.Answer{})
+		})
+		notes := 0
+		require.NoError(t, c.Perform(t.Context(), target.Task{Step: lifecycle.Step{Event: lifecycle.Start}, Job: &target.Job{Bundle: b}, Note: func(lifecycle.Note) { notes++ }}, nil))
+		require.Equal(t, 100, notes)
+		require.NoError(t, c.Close())
+	})
 }
 
 // What a host has not taken yet is waited for: no backlog builds up on the way.

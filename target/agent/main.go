@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -46,13 +45,6 @@ func Main() {
 	}
 	tuneMemory()
 	os.Exit(command(os.Args[2:], stdio{os.Stdin, os.Stdout}, os.Stderr))
-}
-
-// tuneMemory lets the heap grow before it is collected: an agent lives for a moment,
-// and mostly holds a few megabytes. Where it holds more, it is as frugal as others.
-func tuneMemory() {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(64 << 20)
 }
 
 // stdio is standard input and output as one stream.

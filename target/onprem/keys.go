@@ -27,9 +27,9 @@ func (a *Access) auth(ctx context.Context, p place) (methods []ssh.AuthMethod, d
 		if err != nil {
 			return nil, nil, err
 		}
-		if p.only {
-			held = slices.DeleteFunc(held, func(s ssh.Signer) bool { return !p.names(s.PublicKey()) })
-		}
+		held = slices.DeleteFunc(held, func(s ssh.Signer) bool {
+			return p.only && !p.names(s.PublicKey()) || offered(signers, s.PublicKey())
+		})
 		signers, done = append(signers, held...), closeAgent
 	}
 	if len(signers) > 0 {
@@ -40,6 +40,12 @@ func (a *Access) auth(ctx context.Context, p place) (methods []ssh.AuthMethod, d
 		return nil, nil, locked
 	}
 	return nil, nil, errors.New("there is no key to log in with: set Access.Keys, Access.Agent or Access.Signers")
+}
+
+// offered reports whether a key is offered already: a host looks at few, and counts one
+// that it is shown twice as two.
+func offered(signers []ssh.Signer, key ssh.PublicKey) bool {
+	return slices.ContainsFunc(signers, func(s ssh.Signer) bool { return bytes.Equal(s.PublicKey().Marshal(), key.Marshal()) })
 }
 
 // names reports whether the public half of one of the key files is this key.

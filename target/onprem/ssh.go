@@ -146,7 +146,7 @@ func (h *SSH) perform(ctx context.Context, t target.Task, w *agent.Watch) error 
 		if err != nil {
 			return h.unreachable(ctx, t.Step, lost, err)
 		}
-		err = h.ask(ctx, l, t, w)
+		err = h.ask(ctx, l, t, w, !lost.IsZero())
 		h.release(l, err)
 		switch {
 		case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
@@ -161,10 +161,11 @@ func (h *SSH) perform(ctx context.Context, t target.Task, w *agent.Watch) error 
 }
 
 // ask asks for the step once. An address of the revision is made anew each time, since
-// none is good for long.
-func (h *SSH) ask(ctx context.Context, l *link, t target.Task, w *agent.Watch) error {
+// none is good for long. Where none can be had any more, a host that may be doing the
+// step is asked all the same: only it knows what becomes of it.
+func (h *SSH) ask(ctx context.Context, l *link, t target.Task, w *agent.Watch, again bool) error {
 	if h.Fetch {
-		if err := w.Presign(ctx, t); err != nil {
+		if err := w.Presign(ctx, t); err != nil && !again {
 			return h.fail(t.Step, lifecycle.RevisionUnavailable, err)
 		}
 	}

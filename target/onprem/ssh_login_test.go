@@ -1,7 +1,6 @@
 package onprem_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -23,7 +22,6 @@ import (
 
 	"github.com/cutover-deploy/cutover/internal/sshtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
-	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/onprem"
 )
@@ -154,6 +152,30 @@ func TestKeyWithAPassphraseThatTheAgentHas(t *testing.T) {
 	a.Keys, a.Config = nil, config
 	_, hosts = over(t, s, a, 1)
 	require.ErrorContains(t, start(t, hosts[0], job(t, t.TempDir(), "one")), "needs a passphrase")
+}
+
+// A host looks at six keys. One that is in a file and in the SSH agent is shown once.
+func TestKeyInAFileAndInTheAgentIsShownOnce(t *testing.T) {
+	s := sshtest.New(t)
+	a := access(t, s)
+	a.Keys, a.Config = nil, ""
+	ring := sshagent.NewKeyring()
+	add := func(file string) {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		raw, err := ssh.ParseRawPrivateKey(data)
+		require.NoError(t, err)
+		require.NoError(t, ring.Add(sshagent.AddedKey{PrivateKey: raw}))
+	}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		file := sshtest.NewKey(t, t.TempDir(), name).File
+		a.Keys = append(a.Keys, file)
+		add(file)
+	}
+	add(s.User.File)
+	a.Agent = serving(t, func(c net.Conn) { _ = sshagent.ServeAgent(ring, c) })
+	_, hosts := over(t, s, a, 1)
+	require.Nil(t, start(t, hosts[0], job(t, t.TempDir(), "one")))
 }
 
 // A host looks at six keys. IdentitiesOnly picks the right one of an agent that has more.
@@ -317,26 +339,6 @@ func TestPathsWithTildesAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "write whole paths")
 	require.ErrorContains(t, start(t, hosts[0], j), "write whole paths")
 	require.Zero(t, s.Sessions.Load())
-}
-
-// An address is asked for at the events that need one, and no others: whose credentials
-// have ended can still run hooks.
-func TestAddressIsMadeOnlyWhereItIsNeeded(t *testing.T) {
-	s := sshtest.New(t)
-	_, hosts := over(t, s, access(t, s), 1)
-	j := job(t, t.TempDir(), "one")
-	toInstall(t, hosts[0], j)
-	hosts[0].(*onprem.SSH).Fetch = true
-	b := *j.Bundle
-	b.Presign = func(context.Context) (revision.Download, error) {
-		return revision.Download{}, errors.New("the credentials have ended")
-	}
-	j.Bundle = &b
-	require.Nil(t, doStep(t, hosts[0], j, lifecycle.AfterInstall))
-	e := doStepOf(t, hosts[0], j, "d-2", lifecycle.Start)
-	require.NotNil(t, e)
-	require.Equal(t, lifecycle.RevisionUnavailable, e.Code)
-	require.Contains(t, e.Message, "the credentials have ended")
 }
 
 // What a script prints is seen while it runs, and once, also when the connection is lost

@@ -66,8 +66,7 @@ func TestFaultsWithARealSSHD(t *testing.T) {
 		n := newBadNetwork(t)
 		toInstall(t, n.host, n.job)
 		done := slowStep(t, n.host, n.job, n.Control)
-		n.Freeze()
-		time.AfterFunc(time.Second, n.Thaw)
+		thawForTheNext(t, n.Proxy)
 		n.letGo(t, done)
 	})
 	t.Run("C6: the agent is killed", func(t *testing.T) {

@@ -26,6 +26,13 @@ const (
 	keptName  = "kept"       // foreign files taken, edited files replaced
 )
 
+// booksVersion is that of an ownership list. The first had lines of JSON, in a file of
+// another name.
+const (
+	booksVersion = 2
+	firstName    = "owned.jsonl"
+)
+
 // booksHead is the first line of an ownership list.
 type booksHead struct {
 	Version    int    `json:"version"`
@@ -107,7 +114,7 @@ func readLines(path string, line func([]byte) error) error {
 		}
 		sum.Write(b)
 		if err := line(b); err != nil {
-			return fmt.Errorf("%s is damaged at line %d: %w", path, n, err)
+			return fmt.Errorf("%s cannot be read at line %d: %w", path, n, err)
 		}
 	}
 }
@@ -140,7 +147,7 @@ func readBooks(path string) (*books, error) {
 	err := readLines(path, func(line []byte) error {
 		if first {
 			first = false
-			return json.Unmarshal(line, &b.head)
+			return b.readHead(line)
 		}
 		r, err := parseRecord(string(line))
 		if n := len(b.records); n > 0 && b.records[n-1].By == r.By {
@@ -157,6 +164,29 @@ func readBooks(path string) (*books, error) {
 	}
 	if st, err := statPath(path); err == nil {
 		b.settled = st.Ctime
+	}
+	return b, nil
+}
+
+func (b *books) readHead(line []byte) error {
+	if err := json.Unmarshal(line, &b.head); err != nil {
+		return err
+	}
+	if v := b.head.Version; v != booksVersion {
+		return fmt.Errorf("the list has version %d, this build reads version %d: deploy with the build that wrote it", v, booksVersion)
+	}
+	return nil
+}
+
+// readOwned reads the list of what a group owns. One that only another build can read is
+// an error, not an empty list: what is in it would belong to nobody.
+func readOwned(state string) (*books, error) {
+	b, err := readBooks(filepath.Join(state, ownedName))
+	if err != nil || b.head.Version != 0 {
+		return b, err
+	}
+	if _, err := os.Lstat(filepath.Join(state, firstName)); err == nil {
+		return nil, fmt.Errorf("%s holds %s, a list of an older build that this one cannot read: move %[2]s away and deploy once with OVERWRITE, and remove by hand what it lists and the revision has not", state, firstName)
 	}
 	return b, nil
 }
@@ -208,7 +238,7 @@ func openParent(path string) (*dir, error) {
 }
 
 func ownedItems(state string) ([]Item, error) {
-	b, err := readBooks(filepath.Join(state, ownedName))
+	b, err := readOwned(state)
 	if err != nil {
 		return nil, err
 	}

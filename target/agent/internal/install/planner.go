@@ -126,7 +126,7 @@ func (p *planner) prepare() (err error) {
 	if _, err := os.Lstat(filepath.Join(p.req.State, undoName)); err == nil {
 		return &Problem{Code: Unfinished, Path: p.req.State, Text: "an earlier install was cut off; it must be recovered first"}
 	}
-	p.books, err = readBooks(filepath.Join(p.req.State, ownedName))
+	p.books, err = readOwned(p.req.State)
 	if err != nil {
 		return &Problem{Code: BooksLost, Path: p.req.State, Text: "the list of installed files cannot be read: " + err.Error()}
 	}

@@ -22,7 +22,7 @@ func recoverState(ctx context.Context, state string, seam func(string) error) (R
 	}
 	t := &txn{state: state, log: log, seam: seam, tools: &labeller{semanage: log.Semanage, restorecon: log.Restorecon}}
 	r := Recovered{Outcome: Completed, Deployment: log.Deployment}
-	owned, err := readBooks(filepath.Join(state, ownedName))
+	owned, err := readOwned(state)
 	if err != nil {
 		return r, fmt.Errorf("recovering an install that was cut off: %w", err)
 	}

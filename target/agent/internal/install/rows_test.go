@@ -265,6 +265,29 @@ func TestRecover_NothingToDo(t *testing.T) {
 	require.Equal(t, Clean, r.Outcome)
 }
 
+// What another build of the library wrote is not taken for an empty list: its files would be
+// in nobody's hands.
+func TestBooks_OfAnotherBuildAreRefused(t *testing.T) {
+	w := newWorld(t)
+	w.deploy(files{"app/a": "1"})
+	list, err := os.ReadFile(filepath.Join(w.state("g"), ownedName))
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ file, content, says string }{
+		"an older one": {"owned.jsonl", "{}", "move owned.jsonl away and deploy once with OVERWRITE"},
+		"a newer one":  {ownedName, strings.Replace(string(list), `"version":2`, `"version":3`, 1), "has version 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.t = t
+			require.NoError(t, os.RemoveAll(w.state("g")))
+			require.NoError(t, os.MkdirAll(w.state("g"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(w.state("g"), c.file), []byte(c.content), 0o600))
+			ps := w.refused(files{"app/a": "2"})
+			require.Equal(t, []Code{BooksLost}, codes(ps))
+			require.Contains(t, ps[0].Text, c.says)
+		})
+	}
+}
+
 func TestBooks_DamageIsNoticed(t *testing.T) {
 	w := newWorld(t)
 	w.deploy(files{"app/a": "1"})

@@ -261,7 +261,7 @@ func size(n uint64) string {
 
 // nextHead begins the list of what the group owns after the commit.
 func (p *Plan) nextHead() booksHead {
-	h := booksHead{Version: 1, Txn: p.txn, Group: p.req.Group, Deployment: p.req.Deployment}
+	h := booksHead{Version: booksVersion, Txn: p.txn, Group: p.req.Group, Deployment: p.req.Deployment}
 	h.Edited = append([]string{p.txn}, p.prev.head.Edited...)
 	h.Edited = h.Edited[:min(3, len(h.Edited))]
 	return h

@@ -160,7 +160,7 @@ func (o *others) owner(path string) string {
 	if o.paths == nil {
 		o.paths = map[string]string{}
 		for group, state := range o.states {
-			b, err := readBooks(filepath.Join(state, ownedName))
+			b, err := readOwned(state)
 			if err != nil {
 				o.errs = append(o.errs, err)
 				continue

@@ -30,17 +30,24 @@ func (b *bringer) Bring(ctx context.Context, dir string, retained func() []Retai
 	}
 	b.r.supplier.Store(b.q)
 	defer b.r.supplier.Store(nil)
-	if b.q.ctx.Err() != nil { // gone before anybody could know that it mattered
-		b.r.cancel(errGone)
-		return nil, nil, errGone
+	switch { // before anybody could know that it mattered
+	case b.q.ctx.Err() != nil:
+		return nil, nil, b.end(ctx, errGone)
+	case b.q.se.s.isRetiring():
+		return nil, nil, b.end(ctx, errRetiring)
 	}
 	in := transfer.Receiver{Dir: dir, Content: *b.q.Content, Retained: retained(), Asker: b.q, Sure: sure}
 	bundle, done, err := in.Receive(ctx)
 	if err != nil && b.q.ctx.Err() != nil {
-		b.r.cancel(errGone)
-		return nil, nil, errGone
+		return nil, nil, b.end(ctx, errGone)
 	}
 	return bundle, done, err
+}
+
+// end ends the run and returns why: it may have been ended before, for another cause.
+func (b *bringer) end(ctx context.Context, cause error) error {
+	b.r.cancel(cause)
+	return context.Cause(ctx)
 }
 
 // Ask implements transfer.Asker: it asks the controller and returns what it sends.

@@ -7,8 +7,10 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -138,7 +140,65 @@ func TestC13_RevisionThatHangsDoesNotHoldUpAnotherBuild(t *testing.T) {
 	f, err = c.Read()
 	require.NoError(t, err)
 	require.Equal(t, wire.KindDone, f.Kind)
-	require.Contains(t, string(f.Payload), "gone")
+	var a wire.Answer
+	require.NoError(t, f.Decode(&a))
+	require.Contains(t, a.Again, Retiring)
+	_, _ = conn.Close(), other.Close()
+	<-s.Idle()
+	s.Wait()
+}
+
+// All that a controller may send ahead has room while nobody takes it, so that the next
+// frames are read: one says that nobody waits any more.
+func TestCancelIsReadWhileDataIsNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := server(func(ctx context.Context, _ target.Task, from Bringer) error {
+			b := from.(*bringer)
+			b.r.supplier.Store(b.q)
+			_, err := b.q.Ask(ctx, wire.Want{List: true})
+			assert.NoError(t, err)
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		c, conn := controller(t, s)
+		ask(t, c, 1, true)
+		_, err := c.Read()
+		require.NoError(t, err)
+		for range wire.MaxAhead / wire.MaxPiece {
+			require.NoError(t, c.Write(wire.KindData, 1, make([]byte, wire.MaxPiece)))
+		}
+		require.NoError(t, c.Write(wire.KindEnd, 1, nil))
+		require.NoError(t, c.Write(wire.KindCancel, 1, nil))
+		_ = conn.Close()
+		<-s.Idle()
+		s.Wait()
+	})
+}
+
+// A run that comes to need its controller when another build waits already does not wait
+// for it either.
+func TestC13_RevisionThatIsNeededLateDoesNotHoldUpAnotherBuild(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir := t.TempDir()
+	begun, bring := make(chan bool), make(chan bool)
+	s := server(func(ctx context.Context, _ target.Task, from Bringer) error {
+		begun <- true
+		<-bring
+		_, _, err := from.Bring(ctx, dir, func() []Retained { return nil }, false)
+		return err
+	})
+	c, conn := controller(t, s)
+	ask(t, c, 1, true)
+	<-begun
+	f, other := hello(t, s, "another")
+	require.Equal(t, wire.KindRefuse, f.Kind)
+	close(bring)
+	f, err := c.Read()
+	require.NoError(t, err)
+	require.Equal(t, wire.KindDone, f.Kind)
+	var a wire.Answer
+	require.NoError(t, f.Decode(&a))
+	require.Contains(t, a.Again, Retiring)
 	_, _ = conn.Close(), other.Close()
 	<-s.Idle()
 	s.Wait()

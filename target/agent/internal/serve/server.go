@@ -49,6 +49,10 @@ type Server struct {
 // errGone is the cause of the end of a run whose supplier is gone.
 var errGone = errors.New("the controller that was sending the revision is gone")
 
+// errRetiring is the cause of the end of a run that waits for a supplier while another
+// build waits for its place.
+var errRetiring = errors.New(Retiring + ": this agent makes room for one of another build before the revision has come")
+
 // Enter counts a controller in; it must be called before the connection is served.
 // False: the server has ended.
 func (s *Server) Enter() bool {
@@ -128,7 +132,7 @@ func (s *Server) retire() {
 	s.retiring = true
 	for _, r := range s.runs {
 		if r.supplier.Load() != nil {
-			r.cancel(errGone)
+			r.cancel(errRetiring)
 		}
 	}
 	var all []*session

@@ -37,6 +37,10 @@ type request struct {
 	taken  int64 // bytes of data, by whoever reads the stream
 }
 
+// ahead is how many pieces may come that are not taken: as many as may be sent ahead, all
+// full but for the last, and the end. Who reads the connection must not wait for a run.
+const ahead = wire.MaxAhead/wire.MaxPiece + 1
+
 // piece is what comes of a stream; the last one has end set.
 type piece struct {
 	data []byte
@@ -129,7 +133,7 @@ func (se *session) read() error {
 
 // open begins a request.
 func (se *session) open(f wire.Frame) error {
-	q := &request{id: f.ID, se: se, doer: se.doer, data: make(chan piece, 8)}
+	q := &request{id: f.ID, se: se, doer: se.doer, data: make(chan piece, ahead)}
 	if err := f.Decode(&q.Request); err != nil {
 		return err
 	}

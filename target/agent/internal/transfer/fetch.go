@@ -72,10 +72,11 @@ type fetcher struct {
 	pause  time.Duration // before the second; doubles with each
 	window time.Duration // in which at least least bytes have to come
 	least  int64
+	client *http.Client
 }
 
 // usual has the limits of package revision for what the controller fetches.
-var usual = fetcher{tries: 5, pause: time.Second, window: 30 * time.Second, least: 30 << 10}
+var usual = fetcher{tries: 5, pause: time.Second, window: 30 * time.Second, least: 30 << 10, client: http.DefaultClient}
 
 // download leaves the archive at path, or an error. What an earlier call has
 // fetched is not fetched again.
@@ -129,9 +130,9 @@ func (x fetcher) resume(ctx context.Context, d revision.Download, f *os.File) er
 	}
 	s := x.watch(ctx)
 	defer s.end()
-	resp, err := get(s.ctx, d.URL, have)
+	resp, err := x.get(s.ctx, d.URL, have)
 	if err != nil {
-		return s.why(err)
+		return x.why(s, d.URL, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK && have > 0 { // the server does not know ranges
@@ -143,7 +144,7 @@ func (x fetcher) resume(ctx context.Context, d revision.Download, f *os.File) er
 	n, err := io.Copy(f, io.LimitReader(io.TeeReader(resp.Body, s), d.Size-have+1))
 	switch {
 	case err != nil:
-		return s.why(hideURL(err))
+		return x.why(s, d.URL, hideURL(err))
 	case have+n > d.Size:
 		return &finalError{fmt.Errorf("the archive is longer than the announced %d bytes", d.Size)}
 	case have+n < d.Size:
@@ -189,14 +190,14 @@ func (s *stall) Write(p []byte) (int, error) {
 }
 
 // why is the reason behind an error.
-func (s *stall) why(err error) error {
+func (x fetcher) why(s *stall, address string, err error) error {
 	if errors.Is(context.Cause(s.ctx), errStalled) {
-		return errStalled
+		return fmt.Errorf("%s sent less than %d KiB in %s; look at the network between this host and it, and deploy again", hostOf(address), x.least>>10, x.window)
 	}
 	return err
 }
 
-func get(ctx context.Context, address string, from int64) (*http.Response, error) {
+func (x fetcher) get(ctx context.Context, address string, from int64) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, &finalError{hideURL(err)}
@@ -204,7 +205,7 @@ func get(ctx context.Context, address string, from int64) (*http.Response, error
 	if from > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := x.client.Do(req)
 	if err != nil {
 		return nil, hideURL(err)
 	}
@@ -222,13 +223,17 @@ func get(ctx context.Context, address string, from int64) (*http.Response, error
 // hideURL keeps an address out of messages: whoever has it can fetch the archive.
 func hideURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		host := "the address"
-		if u, perr := url.Parse(e.URL); perr == nil {
-			host = u.Host
-		}
-		return fmt.Errorf("%s: %w", host, e.Err)
+		return fmt.Errorf("%s: %w", hostOf(e.URL), e.Err)
 	}
 	return err
+}
+
+// hostOf is the part of an address that may be shown.
+func hostOf(address string) string {
+	if u, err := url.Parse(address); err == nil {
+		return u.Host
+	}
+	return "the address"
 }
 
 func verify(f *os.File, want string) error {

@@ -3,34 +3,63 @@ package transfer
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+	"testing/synctest"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover/revision"
 )
 
-// hanging sends half of the data and then nothing for the first few times.
-func hanging(t *testing.T, data []byte, times int64) (revision.Download, *atomic.Int64) {
-	t.Helper()
-	asked := &atomic.Int64{}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// memory is a network without a machine, so that its time may be that of a bubble.
+type memory chan net.Conn
+
+func (m memory) Accept() (net.Conn, error) {
+	c, ok := <-m
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+func (m memory) Close() error   { close(m); return nil }
+func (m memory) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
+
+func (m memory) dial(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	m <- theirs
+	return ours, nil
+}
+
+// serveOn serves until end is called, and returns who may ask.
+func serveOn(h http.Handler) (c *http.Client, end func()) {
+	m := make(memory)
+	s := &http.Server{Handler: h}
+	var wait sync.WaitGroup
+	wait.Go(func() { _ = s.Serve(m) })
+	t := &http.Transport{DialContext: m.dial}
+	return &http.Client{Transport: t}, func() { t.CloseIdleConnections(); _ = s.Close(); wait.Wait() }
+}
+
+// half sends half of what is missing and then nothing for the first few times.
+func half(t *testing.T, data []byte, times int64, asked *atomic.Int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from := 0
 		if text := r.Header.Get("Range"); text != "" {
 			_, err := fmt.Sscanf(text, "bytes=%d-", &from)
-			if err != nil {
-				t.Error(err)
-			}
+			assert.NoError(t, err)
 			w.WriteHeader(http.StatusPartialContent)
 		}
 		if asked.Add(1) > times {
@@ -40,29 +69,41 @@ func hanging(t *testing.T, data []byte, times int64) (revision.Download, *atomic
 		_, _ = w.Write(data[from : from+(len(data)-from)/2])
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
-	}))
-	t.Cleanup(s.Close)
+	})
+}
+
+func downloadOf(address string, data []byte) revision.Download {
 	sum := sha256.Sum256(data)
-	return revision.Download{URL: s.URL + "/?secret", SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data))}, asked
+	return revision.Download{URL: address, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data))}
 }
 
 func TestF4_DownloadThatStallsIsTakenUpAgain(t *testing.T) {
-	data := bytes.Repeat([]byte("0123456789"), 1000)
-	quick := fetcher{tries: 3, pause: time.Millisecond, window: 50 * time.Millisecond, least: 1}
-	d, asked := hanging(t, data, 1)
-	path := filepath.Join(t.TempDir(), "a")
-	require.NoError(t, quick.download(t.Context(), d, path))
-	require.EqualValues(t, 2, asked.Load())
-	got, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, data, got)
-
-	d, asked = hanging(t, data, 100)
-	err = quick.download(t.Context(), d, filepath.Join(t.TempDir(), "a"))
-	require.ErrorIs(t, err, ErrUnavailable)
-	require.ErrorContains(t, err, "slower than is allowed")
-	require.NotContains(t, err.Error(), "secret")
-	require.EqualValues(t, 3, asked.Load())
+	data := bytes.Repeat([]byte("0123456789"), 10_000)
+	d := downloadOf("http://archives.test/?secret", data)
+	for name, c := range map[string]struct{ stalls, asks int64 }{"once": {1, 2}, "always": {100, int64(usual.tries)}} {
+		path := filepath.Join(t.TempDir(), "a")
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Int64
+				var end func()
+				x := usual
+				x.client, end = serveOn(half(t, data, c.stalls, &asked))
+				err := x.download(t.Context(), d, path)
+				end()
+				require.Equal(t, c.asks, asked.Load())
+				if c.stalls == 1 {
+					require.NoError(t, err)
+					got, err := os.ReadFile(path)
+					require.NoError(t, err)
+					require.Equal(t, data, got)
+					return
+				}
+				require.ErrorIs(t, err, ErrUnavailable)
+				require.ErrorContains(t, err, "archives.test sent less than 30 KiB in 30s; look at the network")
+				require.NotContains(t, err.Error(), "secret")
+			})
+		})
+	}
 }
 
 // A host unpacks within the limits that the source has.
@@ -75,7 +116,9 @@ func TestFetchKeepsTheLimitsOfTheSource(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.Close())
-	d, _ := hanging(t, b.Bytes(), 0)
+	s := httptest.NewServer(half(t, b.Bytes(), 0, &atomic.Int64{}))
+	t.Cleanup(s.Close)
+	d := downloadOf(s.URL, b.Bytes())
 	_, done, err := Fetch(t.Context(), d, filepath.Join(t.TempDir(), "in"), "sha256:x")
 	require.NoError(t, err)
 	done()

@@ -66,7 +66,7 @@ func (s *Sender) Answer(ctx context.Context, w wire.Want, out io.Writer) error {
 	if err := s.known(w.Files); err != nil {
 		return err
 	}
-	sh, leave := s.shares.join(w.Files, func(ctx context.Context, sh *share) { s.fill(ctx, w.Files, sh) })
+	sh, leave := s.shares.join(w.Files, func(sh *share) { s.fill(w.Files, sh) })
 	defer leave()
 	rest := w.Files
 	if sh != nil {
@@ -82,10 +82,10 @@ func (s *Sender) Answer(ctx context.Context, w wire.Want, out io.Writer) error {
 }
 
 // fill makes what many hosts are sent.
-func (s *Sender) fill(ctx context.Context, want [][2]int, sh *share) {
+func (s *Sender) fill(want [][2]int, sh *share) {
 	var rest [][2]int
 	err := framed(sh, func(z io.Writer) (err error) {
-		rest, err = s.sendFiles(ctx, want, z, s.limit)
+		rest, err = s.sendFiles(sh.ctx, want, z, s.limit)
 		return err
 	})
 	sh.end(rest, err)

@@ -6,13 +6,15 @@ import (
 	"encoding/binary"
 	"io"
 	"sync"
+	"time"
 )
 
 // Bounds of what is kept to be sent to many hosts. What a revision has beyond them is
 // compressed for each host anew.
 const (
-	maxShared = 64 << 20 // bytes of content, before they are compressed
-	maxShares = 2        // different parts of a revision that hosts lack
+	maxShared = 64 << 20    // bytes of content, before they are compressed
+	maxShares = 2           // different parts of a revision that hosts lack
+	shareIdle = time.Minute // for which a whole one stays that nobody reads
 )
 
 // shares are what the hosts of a fleet, which mostly lack the same files, have in
@@ -31,32 +33,48 @@ type share struct {
 	err   error
 	rest  [][2]int // what is not in it
 
-	users  int // under shares.mu
+	ctx    context.Context // ends when nobody reads it any more, or it is whole
 	cancel context.CancelFunc
+	done   chan struct{} // closed when nobody makes it any more
+
+	users int         // under shares.mu
+	idle  *time.Timer // runs while it has no users; under shares.mu
 }
 
 // join returns the stream of what was asked for, which begin makes if nobody has, and
 // what to call when it is not read any more. Nil: there is no room for another one.
-func (s *shares) join(want [][2]int, begin func(context.Context, *share)) (*share, func()) {
-	var key []byte
+func (s *shares) join(want [][2]int, begin func(*share)) (*share, func()) {
+	var b []byte
 	for _, r := range want {
-		key = binary.AppendVarint(binary.AppendVarint(key, int64(r[0])), int64(r[1]))
+		b = binary.AppendVarint(binary.AppendVarint(b, int64(r[0])), int64(r[1]))
 	}
+	key := string(b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sh := s.all[string(key)]
+	sh := s.all[key]
 	if sh == nil {
 		if !s.makeRoom() {
 			return nil, func() {}
 		}
-		var ctx context.Context
-		sh = &share{grown: make(chan struct{})}
-		ctx, sh.cancel = context.WithCancel(context.Background())
-		s.all[string(key)] = sh
-		go begin(ctx, sh)
+		sh = newShare()
+		s.all[key] = sh
+		go func() { defer close(sh.done); begin(sh) }()
+	}
+	if sh.idle != nil {
+		sh.idle.Stop()
 	}
 	sh.users++
-	return sh, func() { s.leave(string(key), sh) }
+	return sh, func() {
+		if s.leave(key, sh) { // what it is made of may be removed now
+			<-sh.done
+		}
+	}
+}
+
+func newShare() *share {
+	sh := &share{grown: make(chan struct{}), done: make(chan struct{})}
+	sh.ctx, sh.cancel = context.WithCancel(context.Background())
+	return sh
 }
 
 // makeRoom drops what nobody reads, if there are too many.
@@ -72,21 +90,34 @@ func (s *shares) makeRoom() bool {
 	return len(s.all) < maxShares
 }
 
-// leave gives a share up: one that nobody reads any more is not made to its end, and
-// one that failed is made again for the next who asks.
-func (s *shares) leave(key string, sh *share) {
+// leave gives a share up, and reports whether nobody reads it any more. Such a one is not
+// made to its end; if it is whole, it stays for a while. One that failed is made again for
+// the next who asks.
+func (s *shares) leave(key string, sh *share) (last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh.users--
+	last = sh.users == 0
 	whole, err := sh.state()
-	if err == nil && (whole || sh.users > 0) {
-		return
-	}
-	if s.all[key] == sh {
+	switch {
+	case err == nil && !last:
+	case err == nil && whole:
+		sh.idle = time.AfterFunc(shareIdle, func() { s.drop(key, sh) })
+	case s.all[key] == sh:
 		delete(s.all, key)
 	}
-	if sh.users == 0 {
+	if last {
 		sh.cancel()
+	}
+	return last
+}
+
+// drop forgets a share that nobody has used for a while.
+func (s *shares) drop(key string, sh *share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sh.users == 0 && s.all[key] == sh {
+		delete(s.all, key)
 	}
 }
 
@@ -98,6 +129,9 @@ func (sh *share) state() (over bool, err error) {
 
 // Write adds to what is sent.
 func (sh *share) Write(p []byte) (int, error) {
+	if err := sh.ctx.Err(); err != nil {
+		return 0, err
+	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.data = append(sh.data, p...)
