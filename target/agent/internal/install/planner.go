@@ -413,6 +413,8 @@ func (p *planner) inTheWay(n *node, st stat) bool {
 	switch {
 	case group != "":
 		p.foreign(n, group)
+	case len(p.others.lost) > 0:
+		p.refuse(BooksLost, n.path, n.pos, "a %s is at %s, and it is not known whose it is, since a list of installed files cannot be read: %v; repair that list, or move the file away", st.Kind, n.path, errors.Join(p.others.lost...))
 	case st.Kind == kindDir:
 		p.refuse(DirectoryInTheWay, n.path, n.pos, "a directory is at %s, where a file is to go; it is not overwritten, move it away", n.path)
 	case st.Kind == kindOther:

@@ -241,6 +241,23 @@ func TestB10_TwoGroupsOneFile(t *testing.T) {
 	}
 }
 
+// Where the list of another group is damaged, nobody knows whose a file is: it is not
+// overwritten. What is in nobody's way is installed.
+func TestB10_WhatMayBeAnotherGroupsIsNotOverwritten(t *testing.T) {
+	w := newWorld(t)
+	w.deploy(files{"app/a": "1"})
+	second := func(r *Request) {
+		r.State, r.Group = w.state("second"), "second"
+		r.Others = map[string]string{"first": w.state("g")}
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(w.state("g"), ownedName), []byte("damaged"), 0o600))
+	ps := w.refused(files{"app/a": "2"}, second, overwrite)
+	require.Equal(t, []Code{BooksLost}, codes(ps))
+	require.Contains(t, ps[0].Text, "first")
+	require.Equal(t, "1", w.read("srv/a"))
+	w.deploy(files{"app/b": "2"}, second, overwrite)
+}
+
 func TestInstall_UnchangedFilesAreNotRewritten(t *testing.T) {
 	w := newWorld(t)
 	f := files{"app/a": "1", "app/b": "1", "app/d/c": "1", "app/l": "-> a"}

@@ -153,7 +153,7 @@ func (v *view) lookup(d *dir, path string) stat {
 type others struct {
 	states map[string]string
 	paths  map[string]string // path to group; nil: not read yet
-	errs   []error
+	lost   []error           // why some lists cannot be read
 }
 
 func (o *others) owner(path string) string {
@@ -162,7 +162,7 @@ func (o *others) owner(path string) string {
 		for group, state := range o.states {
 			b, err := readOwned(state)
 			if err != nil {
-				o.errs = append(o.errs, err)
+				o.lost = append(o.lost, fmt.Errorf("deployment group %s: %w", group, err))
 				continue
 			}
 			for _, r := range b.records {
