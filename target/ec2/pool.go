@@ -20,8 +20,9 @@ type Green struct {
 	// Selection is a fleet that exists already (CodeDeploy: DISCOVER_EXISTING), with no
 	// instance that serves now. It is neither made nor ended by deployments. Where fleets
 	// are Auto Scaling groups, the load balancers of the one that served go over to the
-	// green ones. For the next deployment change the two selections round. Empty: the
-	// fleet's one Auto Scaling group is copied (COPY_AUTO_SCALING_GROUP).
+	// green ones; what failed in these is not registered by that. For the next deployment
+	// change the two selections round. Empty: the fleet's one Auto Scaling group is copied
+	// (COPY_AUTO_SCALING_GROUP).
 	Selection
 
 	// Ready is how long the copy may take until its instances are in service in it.
