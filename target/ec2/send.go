@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target/agent"
 	"github.com/cutover-deploy/cutover/target/ec2/internal/batch"
@@ -42,7 +43,12 @@ func (s *SSM) sendTo(ctx context.Context, k kind, key []byte, script string, ids
 		},
 	}
 	var out *ssm.SendCommandOutput
-	err := insist(ctx, func() (err error) { out, err = s.Client.SendCommand(ctx, in); return err })
+	told := false // hosts may have been
+	err := insist(ctx, func() (err error) {
+		out, err = s.Client.SendCommand(ctx, in)
+		told = told || err != nil && awserror.Meaning(err) == lifecycle.Unknown
+		return err
+	})
 	switch {
 	case err != nil && awsCode(err) == "InvalidInstanceId" && len(ids) > 1:
 		half := len(ids) / 2
@@ -51,7 +57,9 @@ func (s *SSM) sendTo(ctx context.Context, k kind, key []byte, script string, ids
 		err = &lifecycle.Error{Err: errUnmanaged, Failure: lifecycle.Failure{Code: lifecycle.UnitLost, Message: fmt.Sprintf(
 			"Systems Manager cannot reach %s: its agent does not run there, has no permission (AmazonSSMManagedInstanceCore), or has not reported in within SSM.Arrival", ids[0])}}
 	case err != nil:
-		err = failed(fmt.Sprintf("sending a command to %d hosts", len(ids)), err)
+		if err = failed(fmt.Sprintf("sending a command to %d hosts", len(ids)), err); told {
+			err = unknown(err)
+		}
 	case out.Command == nil || aws.ToString(out.Command.CommandId) == "":
 		err = refuse(lifecycle.Unknown, "the answer to SendCommand names no command")
 	}
