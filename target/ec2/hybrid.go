@@ -83,7 +83,11 @@ func (h *Hybrid) Describe(ctx context.Context, q Query) ([]Instance, error) {
 
 // Terminate implements [Instances]. Machines outside of EC2 are refused.
 func (h *Hybrid) Terminate(ctx context.Context, ids []string) error {
-	if i := slices.IndexFunc(ids, isHybrid); i >= 0 || h.EC2 == nil {
+	i := slices.IndexFunc(ids, isHybrid)
+	switch {
+	case len(ids) == 0:
+		return nil
+	case i >= 0 || h.EC2 == nil:
 		return refuse(lifecycle.Unsupported, "%s is no EC2 instance, so it cannot be terminated; deploy to it in place", ids[max(i, 0)])
 	}
 	return h.EC2.Terminate(ctx, ids)
@@ -95,22 +99,37 @@ func (h *Hybrid) nodes(ctx context.Context, q Query) ([]Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	errs, room := make([]error, len(found)), make(chan struct{}, tagReaders)
-	var all sync.WaitGroup
-	for i := range found {
-		all.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			found[i].Tags, errs[i] = h.tagsOf(ctx, found[i].ID, q)
-		})
-	}
-	all.Wait()
-	for i, err := range errs {
-		if err != nil {
-			return nil, failed("reading the tags of "+found[i].ID, err)
-		}
+	if err := h.readAllTags(ctx, found, q); err != nil {
+		return nil, err
 	}
 	return slices.DeleteFunc(found, func(i Instance) bool { return i.Tags == nil || !q.match(i.Tags) }), nil
+}
+
+// readAllTags fills in tags, of a few machines at once. The first error ends it.
+func (h *Hybrid) readAllTags(ctx context.Context, found []Instance, q Query) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	next := make(chan *Instance)
+	var all sync.WaitGroup
+	for range min(tagReaders, len(found)) {
+		all.Go(func() {
+			for i := range next {
+				var err error
+				if i.Tags, err = h.tagsOf(ctx, i.ID, q); err != nil {
+					stop(failed("reading the tags of "+i.ID, err))
+				}
+			}
+		})
+	}
+	for i := range found {
+		select {
+		case next <- &found[i]:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	all.Wait()
+	return context.Cause(ctx)
 }
 
 // list finds machines without their tags. Who is asked for by id is not asked for by
