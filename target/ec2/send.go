@@ -94,11 +94,11 @@ const notBegun = 90
 // script is what hosts run. The same goes to all: each puts in its own id. It prints
 // the signed result and nothing else; what goes wrong before is printed as an error.
 func (s *SSM) script(ctx context.Context, k kind, key []byte) (string, error) {
-	programs, err := s.programs()
+	programs, err := s.parts.programs(s.findPrograms)
 	if err != nil {
 		return "", err
 	}
-	choices, err := s.parts.programs(ctx, s.Store, programs)
+	choices, err := putPrograms(ctx, s.Store, programs)
 	if err != nil {
 		return "", err
 	}
