@@ -15,8 +15,6 @@ import (
 // may succeed, apart from those that all services have.
 var passing = map[string]bool{"ScalingActivityInProgress": true, "ResourceContention": true, "TooManyUpdates": true}
 
-func awsCode(err error) string { return awserror.Code(err) }
-
 // codeOf is our code for what AWS answered. That nobody can say whether a call was done
 // is a failure here, since most are repeated or looked after until that is known. Where
 // a step on a host may have begun, that is made Unknown (see unknown).

@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -47,7 +47,6 @@ var _ Instances = (*Hybrid)(nil)
 
 // Limits of the API.
 const (
-	nodePage     = 50  // machines in an answer
 	filterValues = 100 // values of a filter
 	tagReaders   = 8   // tags that are read at once
 )
@@ -133,42 +132,26 @@ func (h *Hybrid) readAllTags(ctx context.Context, found []Instance, q Query) err
 }
 
 // list finds machines without their tags. Who is asked for by id is not asked for by
-// tags too: the API has one or the other.
-func (h *Hybrid) list(ctx context.Context, q Query) ([]Instance, error) {
+// tags too: the API has one or the other. Filters by tag find EC2 instances too; these
+// are left out.
+func (h *Hybrid) list(ctx context.Context, q Query) (all []Instance, err error) {
+	var found []types.InstanceInformation
 	if len(q.IDs) == 0 {
-		return h.read(ctx, nodeFilters(q.Tags))
+		found, err = readNodes(ctx, h.Client, nodeFilters(q.Tags))
 	}
-	var all []Instance
 	for ids := range slices.Chunk(q.IDs, filterValues) {
-		some, err := h.named(ctx, ids)
-		if err != nil {
-			return nil, err
+		var some []types.InstanceInformation
+		if some, err = readNodesNamed(ctx, h.Client, ids); err != nil {
+			break
 		}
-		all = append(all, some...)
+		found = append(found, some...)
 	}
-	return all, nil
-}
-
-// named finds machines by id. One that is not there any more may spoil the whole
-// answer, so it is found by halves.
-func (h *Hybrid) named(ctx context.Context, ids []string) ([]Instance, error) {
-	found, err := h.read(ctx, []types.InstanceInformationStringFilter{nodeFilter("InstanceIds", ids...)})
-	switch {
-	case awsCode(err) != "InvalidInstanceId":
-		return found, err
-	case len(ids) == 1:
-		return nil, nil
+	for _, n := range found {
+		if id := aws.ToString(n.InstanceId); isHybrid(id) {
+			all = append(all, Instance{ID: id, State: string(n.PingStatus)})
+		}
 	}
-	some, err := h.named(ctx, ids[:len(ids)/2])
-	if err != nil {
-		return nil, err
-	}
-	more, err := h.named(ctx, ids[len(ids)/2:])
-	return append(some, more...), err
-}
-
-func nodeFilter(key string, values ...string) types.InstanceInformationStringFilter {
-	return types.InstanceInformationStringFilter{Key: &key, Values: values}
+	return all, err
 }
 
 // nodeFilters is what Systems Manager can sort out by itself. It takes no empty values,
@@ -186,32 +169,6 @@ func nodeFilters(tags map[string][]string) []types.InstanceInformationStringFilt
 		filters = append(filters, nodeFilter("ResourceType", string(types.ResourceTypeManagedInstance)))
 	}
 	return filters
-}
-
-// read reads all pages. Filters by tag find EC2 instances too; these are left out.
-func (h *Hybrid) read(ctx context.Context, filters []types.InstanceInformationStringFilter) ([]Instance, error) {
-	var all []Instance
-	in := &ssm.DescribeInstanceInformationInput{Filters: filters, MaxResults: aws.Int32(nodePage)}
-	for range maxPages {
-		var out *ssm.DescribeInstanceInformationOutput
-		err := insist(ctx, func() (err error) { out, err = h.Client.DescribeInstanceInformation(ctx, in); return err })
-		if err != nil {
-			return nil, err
-		}
-		for _, n := range out.InstanceInformationList {
-			if id := aws.ToString(n.InstanceId); isHybrid(id) {
-				all = append(all, Instance{ID: id, State: string(n.PingStatus)})
-			}
-		}
-		if aws.ToString(out.NextToken) == "" {
-			return all, nil
-		}
-		if aws.ToString(in.NextToken) == *out.NextToken {
-			return nil, fmt.Errorf("DescribeInstanceInformation gave the page token %q twice", *out.NextToken)
-		}
-		in.NextToken = out.NextToken
-	}
-	return nil, errors.New("the answer of DescribeInstanceInformation does not end")
 }
 
 // tagsOf returns the tags of a machine; nil: it is not managed any more. Who asks by id
@@ -249,7 +206,7 @@ func (h *Hybrid) readTags(ctx context.Context, id string) (map[string]string, er
 		return err
 	})
 	switch {
-	case awsCode(err) == "InvalidResourceId":
+	case awserror.Code(err) == "InvalidResourceId":
 		return nil, nil
 	case err != nil:
 		return nil, err

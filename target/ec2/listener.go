@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
@@ -204,7 +205,7 @@ func (l *Listener) complete(ctx context.Context, group, id, result string) error
 	err := insist(ctx, func() error {
 		_, err := l.AutoScaling.CompleteLifecycleAction(ctx, &autoscaling.CompleteLifecycleActionInput{
 			AutoScalingGroupName: &group, InstanceId: &id, LifecycleHookName: aws.String(HookName), LifecycleActionResult: &result}, singly)
-		if again && awsCode(err) == "ValidationError" {
+		if again && awserror.Code(err) == "ValidationError" {
 			return nil // it was answered by a call whose own answer was lost
 		}
 		again = true

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
@@ -187,7 +188,7 @@ func (p *provisioning) create(ctx context.Context) (types.AutoScalingGroup, erro
 	in := copyOf(p.from, hooks.LifecycleHooks, p.f.Groups[0], p.deployment, p.n)
 	err = insist(ctx, func() error {
 		_, err := p.c.CreateAutoScalingGroup(ctx, in)
-		if awsCode(err) == "AlreadyExists" {
+		if awserror.Code(err) == "AlreadyExists" {
 			return nil // by a call whose answer was lost; who made it is looked at below
 		}
 		return err

@@ -50,10 +50,10 @@ func (s *SSM) sendTo(ctx context.Context, k kind, key []byte, script string, ids
 		return err
 	})
 	switch {
-	case err != nil && awsCode(err) == "InvalidInstanceId" && len(ids) > 1:
+	case err != nil && awserror.Code(err) == "InvalidInstanceId" && len(ids) > 1:
 		half := len(ids) / 2
 		return append(s.sendTo(ctx, k, key, script, ids[:half]), s.sendTo(ctx, k, key, script, ids[half:])...)
-	case err != nil && awsCode(err) == "InvalidInstanceId":
+	case err != nil && awserror.Code(err) == "InvalidInstanceId":
 		err = &lifecycle.Error{Err: errUnmanaged, Failure: lifecycle.Failure{Code: lifecycle.UnitLost, Message: fmt.Sprintf(
 			"Systems Manager cannot reach %s: its agent does not run there, has no permission (AmazonSSMManagedInstanceCore), or has not reported in within SSM.Arrival", ids[0])}}
 	case err != nil:

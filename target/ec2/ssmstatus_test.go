@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover/internal/awsfake"
@@ -297,6 +298,24 @@ func TestC2_FreshHostsAreWaitedFor(t *testing.T) {
 		require.Equal(t, int32(30), notes.Load())
 		require.Len(t, w.hosts.Done(), 60)
 		require.Less(t, w.API.Counts()["SSM.DescribeInstanceInformation"], 20, "asked for together")
+	})
+}
+
+// Pages without end are an error, and not hosts that have not reported in.
+func TestC2_PagesOfHostsThatDoNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newManaged(t)
+		defer w.run.Close()
+		id := w.tagged(1)[0]
+		w.run.Known = func(string) bool { return false }
+		again := "again"
+		awsfake.Handle(w.API, sdk.ServiceID, "DescribeInstanceInformation", func(context.Context, *sdk.DescribeInstanceInformationInput) (*sdk.DescribeInstanceInformationOutput, error) {
+			return &sdk.DescribeInstanceInformationOutput{NextToken: &again}, nil
+		})
+		_, err := w.step(t, id, lifecycle.AfterInstall)
+		code, text := codeAndText(err)
+		require.Equal(t, lifecycle.TargetFailed, code, "%v", err)
+		require.Contains(t, text, "twice")
 	})
 }
 
