@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -22,7 +23,7 @@ type question struct {
 
 // reply is what comes back. The first one answers no question: it tells the time.
 type reply struct {
-	At  time.Time
+	At  time.Time       `json:",omitzero"` // of the first one
 	Out json.RawMessage `json:",omitempty"`
 	Err *said           `json:",omitempty"`
 }
@@ -42,14 +43,25 @@ func (a *API) Serve(conn io.ReadWriter) error {
 		}
 		var q question
 		switch err := from.Decode(&q); {
-		case errors.As(err, new(*json.SyntaxError)):
-			return fmt.Errorf("awsfake: no question: %w", err)
+		case gone(err):
+			return nil
 		case err != nil:
-			return nil // it is gone, perhaps in the middle of a sentence
+			return fmt.Errorf("awsfake: no question: %w", err)
 		}
 		time.Sleep(time.Until(q.At))
 		r = a.replyTo(q)
 	}
+}
+
+// gone reports whether an error of reading says that who asks has closed the connection
+// or died, perhaps in the middle of a sentence.
+func gone(err error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, os.ErrClosed} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *API) replyTo(q question) reply {
@@ -65,7 +77,7 @@ func (a *API) replyTo(q question) reply {
 	if err == nil {
 		out, err = a.answer(context.Background(), q.Service, q.Operation, in)
 	}
-	r := reply{At: time.Now(), Err: say(err)}
+	r := reply{Err: say(err)}
 	if err == nil {
 		if r.Out, err = json.Marshal(out); err != nil {
 			r.Err = say(err)

@@ -109,7 +109,9 @@ func TestOneTimeForTwo(t *testing.T) {
 		require.Equal(t, 90*time.Second, time.Since(began))
 		require.Len(t, api.Calls(), 1)
 
-		require.ErrorContains(t, api.Serve(&talk{Reader: strings.NewReader("hello")}), "no question")
+		for _, said := range []string{"hello", `{"At":"yesterday"}`, `{"Service":1}`} {
+			require.ErrorContains(t, api.Serve(&talk{Reader: strings.NewReader(said)}), "no question", said)
+		}
 
 		asking, c := bucketed()
 		later, err := began.Add(time.Hour).MarshalJSON()

@@ -16,11 +16,12 @@ func TestPlatforms(t *testing.T) {
 		require.True(t, ok, said)
 		require.Equal(t, want, os+"-"+arch)
 	}
-	for _, said := range []string{"", "Linux", "Linux vax", "x86_64"} {
+	for _, said := range []string{"", "Linux", "Linux vax", "x86_64", "Notes x86_64"} {
 		_, _, ok := platform.Of(said)
 		require.False(t, ok, said)
 	}
 	require.Equal(t, []string{"linux aarch64", "linux arm64"}, platform.Unames("linux", "arm64"))
 	require.Empty(t, platform.Unames("linux", "vax"))
 	require.Empty(t, platform.Unames("", "amd64"))
+	require.Empty(t, platform.Unames("notes", "amd64"), "a file that is called notes-amd64")
 }

@@ -2,7 +2,6 @@ package cloudwatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -11,8 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	"github.com/aws/smithy-go"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
+	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/rollback"
 )
 
@@ -144,7 +144,7 @@ func failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if e, ok := errors.AsType[smithy.APIError](err); ok && (e.ErrorCode() == "AccessDenied" || e.ErrorCode() == "AccessDeniedException") {
+	if awserror.Meaning(err) == lifecycle.Denied && !awserror.Expired(err) {
 		return fmt.Errorf("%s is not allowed: grant it on these alarms: %w", Action, err)
 	}
 	return fmt.Errorf("%s: %w", Action, err)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -55,27 +54,13 @@ func (s *SSM) arrive(ctx context.Context, id string, end time.Time) error {
 
 // reported says which hosts have reported in, and answer.
 func (s *SSM) reported(ctx context.Context, _ string, ids []string) []batch.Result[bool] {
+	found, err := readNodesNamed(ctx, s.Client, ids)
+	if err != nil {
+		return batch.Same(len(ids), false, failed(fmt.Sprintf("asking Systems Manager for %d hosts", len(ids)), err))
+	}
 	there := map[string]bool{}
-	in := &ssm.DescribeInstanceInformationInput{MaxResults: aws.Int32(maxHosts),
-		Filters: []types.InstanceInformationStringFilter{{Key: aws.String("InstanceIds"), Values: ids}}}
-	for range maxPages {
-		var out *ssm.DescribeInstanceInformationOutput
-		err := insist(ctx, func() (err error) { out, err = s.Client.DescribeInstanceInformation(ctx, in); return err })
-		switch {
-		case awsCode(err) == "InvalidInstanceId" && len(ids) > 1: // one that is not known may spoil the answer for all
-			half := len(ids) / 2
-			return append(s.reported(ctx, "", ids[:half]), s.reported(ctx, "", ids[half:])...)
-		case awsCode(err) == "InvalidInstanceId":
-			return batch.Same(len(ids), false, nil)
-		case err != nil:
-			return batch.Same(len(ids), false, failed(fmt.Sprintf("asking Systems Manager for %d hosts", len(ids)), err))
-		}
-		for _, i := range out.InstanceInformationList {
-			there[aws.ToString(i.InstanceId)] = i.PingStatus == types.PingStatusOnline
-		}
-		if in.NextToken = out.NextToken; aws.ToString(in.NextToken) == "" {
-			break
-		}
+	for _, i := range found {
+		there[aws.ToString(i.InstanceId)] = i.PingStatus == types.PingStatusOnline
 	}
 	results := make([]batch.Result[bool], len(ids))
 	for i, id := range ids {

@@ -15,10 +15,9 @@ import (
 // may succeed, apart from those that all services have.
 var passing = map[string]bool{"ScalingActivityInProgress": true, "ResourceContention": true, "TooManyUpdates": true}
 
-func awsCode(err error) string { return awserror.Code(err) }
-
-// codeOf is our code for what AWS answered. A call that may have been done is repeated
-// here for as long as that makes sense, so it is a failure in the end, and not Unknown.
+// codeOf is our code for what AWS answered. That nobody can say whether a call was done
+// is a failure here, since most are repeated or looked after until that is known. Where
+// a step on a host may have begun, that is made Unknown (see unknown).
 func codeOf(err error) lifecycle.Code {
 	if c := awserror.Meaning(err); c != lifecycle.Unknown {
 		return c

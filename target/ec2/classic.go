@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
+
+	"github.com/cutover-deploy/cutover/internal/awserror"
 )
 
 // classic is a classic load balancer.
@@ -44,7 +46,7 @@ func (c *classic) take(ctx context.Context, ids []string) error {
 	return err
 }
 
-func (c *classic) single(err error) bool { return awsCode(err) == "InvalidInstance" }
+func (c *classic) single(err error) bool { return awserror.Code(err) == "InvalidInstance" }
 
 func (c *classic) delay(ctx context.Context) (time.Duration, error) {
 	out, err := c.client.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerName: &c.named})

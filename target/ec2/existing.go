@@ -27,39 +27,69 @@ func (f *Fleet) apart(blue, green []Instance) error {
 	return nil
 }
 
+// handingOver is who holds a green group while it gets load balancers: the hand-over,
+// of whichever deployment.
+const handingOver = "hand-over"
+
+// whileAttached would register all that a group has in service with the load balancers
+// that it gets, also what has failed and what was kept out of traffic.
+var whileAttached = []string{"AddToLoadBalancer"}
+
 // passOn gives the load balancers of an Auto Scaling group whose instances have lost
 // their traffic to a green fleet to the groups of that fleet: what these launch is
 // registered from now on, and what it launches is not any more. It reports whether that
-// is so.
+// is so. What it suspends meanwhile is given back when the deployment has ended.
 func (f *Fleet) passOn(ctx context.Context, c CopyClient, from types.AutoScalingGroup) (done bool, err error) {
+	_, done, err = f.passOnTo(ctx, c, from)
+	return done, err
+}
+
+// passOnTo is passOn, and reports too whether a group has got something.
+func (f *Fleet) passOnTo(ctx context.Context, c CopyClient, from types.AutoScalingGroup) (did, done bool, err error) {
 	if !slices.Contains(f.Groups, f.root(from)) {
-		return true, nil
+		return false, true, nil
 	}
 	weights, err := f.Balancers.weights(ctx)
 	if err != nil || serves(from, weights) {
-		return false, err
+		return false, false, err
 	}
 	named, err := groupsOf(ctx, c, f.Green.Selection)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	green, err := f.Green.find(ctx, f.Instances, named)
 	if err != nil || !slices.ContainsFunc(green, func(i Instance) bool { return weights[i.ID] > 0 }) {
-		return false, err
+		return false, false, err
 	}
 	shared, err := f.Balancers.of(ctx, from)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	for _, to := range named {
+		if !lacks(shared, to) {
+			continue
+		}
+		did = true
+		if err := hold(ctx, c, to, handingOver, whileAttached); err != nil {
+			return did, false, err
+		}
 		if err := insist(ctx, func() error { return attach(ctx, c, shared, to) }); err != nil {
-			return false, failed("giving the load balancers of "+nameOf(from)+" to "+nameOf(to), err)
+			return did, false, failed("giving the load balancers of "+nameOf(from)+" to "+nameOf(to), err)
 		}
 	}
 	if err := insist(ctx, func() error { return detach(ctx, c, shared) }); err != nil {
-		return false, failed("taking "+nameOf(from)+" away from its load balancers", err)
+		return did, false, failed("taking "+nameOf(from)+" away from its load balancers", err)
 	}
-	return true, nil
+	return did, true, nil
+}
+
+// greens are the Auto Scaling groups of a green fleet that exists already.
+func (f *Fleet) greens(ctx context.Context) ([]types.AutoScalingGroup, error) {
+	if f.Green == nil || len(f.Green.Groups) == 0 {
+		return nil, nil
+	}
+	found, err := groupsNamed(ctx, f.AutoScaling, f.Green.Groups)
+	return slices.DeleteFunc(found, deleting), err
 }
 
 // of is a group without the load balancers that are not ours.

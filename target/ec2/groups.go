@@ -25,14 +25,13 @@ type GroupClient interface {
 // The tags that are set on Auto Scaling groups. Instances do not get them.
 const (
 	heldTag       = "cutover:held"        // DEPLOYMENT PROCESS+PROCESS…: what was suspended, and for whom
-	copyOfTag     = "cutover:copy-of"     // the name of the first group of the line
+	copyOfTag     = "cutover:copy-of"     // the name that the fleet knows the line by: one of its Groups
 	deploymentTag = "cutover:deployment"  // the deployment that a copy was made for
 	replacesTag   = "cutover:replaces"    // the group that a copy was made of, and takes over from
 	replacedTag   = "cutover:replaced-by" // the group that took over, and has all that this one had
 )
 
-// groupsNamed reads groups by name, or by a tag if key is not empty. Missing ones are
-// left out.
+// groupsNamed reads groups by name. Missing ones are left out.
 func groupsNamed(ctx context.Context, c GroupClient, names []string) ([]types.AutoScalingGroup, error) {
 	return readGroups(ctx, c, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: names})
 }
@@ -55,6 +54,7 @@ func groupNamed(ctx context.Context, c GroupClient, name string) (g types.AutoSc
 	}
 }
 
+// groupsTagged reads the groups whose tag has one of some values.
 func groupsTagged(ctx context.Context, c GroupClient, key string, values ...string) ([]types.AutoScalingGroup, error) {
 	return readGroups(ctx, c, &autoscaling.DescribeAutoScalingGroupsInput{Filters: []types.Filter{{Name: aws.String("tag:" + key), Values: values}}})
 }

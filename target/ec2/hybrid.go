@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -47,7 +47,6 @@ var _ Instances = (*Hybrid)(nil)
 
 // Limits of the API.
 const (
-	nodePage     = 50  // machines in an answer
 	filterValues = 100 // values of a filter
 	tagReaders   = 8   // tags that are read at once
 )
@@ -83,7 +82,11 @@ func (h *Hybrid) Describe(ctx context.Context, q Query) ([]Instance, error) {
 
 // Terminate implements [Instances]. Machines outside of EC2 are refused.
 func (h *Hybrid) Terminate(ctx context.Context, ids []string) error {
-	if i := slices.IndexFunc(ids, isHybrid); i >= 0 || h.EC2 == nil {
+	i := slices.IndexFunc(ids, isHybrid)
+	switch {
+	case len(ids) == 0:
+		return nil
+	case i >= 0 || h.EC2 == nil:
 		return refuse(lifecycle.Unsupported, "%s is no EC2 instance, so it cannot be terminated; deploy to it in place", ids[max(i, 0)])
 	}
 	return h.EC2.Terminate(ctx, ids)
@@ -95,61 +98,60 @@ func (h *Hybrid) nodes(ctx context.Context, q Query) ([]Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	errs, room := make([]error, len(found)), make(chan struct{}, tagReaders)
-	var all sync.WaitGroup
-	for i := range found {
-		all.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			found[i].Tags, errs[i] = h.tagsOf(ctx, found[i].ID, q)
-		})
-	}
-	all.Wait()
-	for i, err := range errs {
-		if err != nil {
-			return nil, failed("reading the tags of "+found[i].ID, err)
-		}
+	if err := h.readAllTags(ctx, found, q); err != nil {
+		return nil, err
 	}
 	return slices.DeleteFunc(found, func(i Instance) bool { return i.Tags == nil || !q.match(i.Tags) }), nil
 }
 
-// list finds machines without their tags. Who is asked for by id is not asked for by
-// tags too: the API has one or the other.
-func (h *Hybrid) list(ctx context.Context, q Query) ([]Instance, error) {
-	if len(q.IDs) == 0 {
-		return h.read(ctx, nodeFilters(q.Tags))
+// readAllTags fills in tags, of a few machines at once. The first error ends it.
+func (h *Hybrid) readAllTags(ctx context.Context, found []Instance, q Query) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	next := make(chan *Instance)
+	var all sync.WaitGroup
+	for range min(tagReaders, len(found)) {
+		all.Go(func() {
+			for i := range next {
+				var err error
+				if i.Tags, err = h.tagsOf(ctx, i.ID, q); err != nil {
+					stop(failed("reading the tags of "+i.ID, err))
+				}
+			}
+		})
 	}
-	var all []Instance
-	for ids := range slices.Chunk(q.IDs, filterValues) {
-		some, err := h.named(ctx, ids)
-		if err != nil {
-			return nil, err
+	for i := range found {
+		select {
+		case next <- &found[i]:
+		case <-ctx.Done():
 		}
-		all = append(all, some...)
 	}
-	return all, nil
+	close(next)
+	all.Wait()
+	return context.Cause(ctx)
 }
 
-// named finds machines by id. One that is not there any more may spoil the whole
-// answer, so it is found by halves.
-func (h *Hybrid) named(ctx context.Context, ids []string) ([]Instance, error) {
-	found, err := h.read(ctx, []types.InstanceInformationStringFilter{nodeFilter("InstanceIds", ids...)})
-	switch {
-	case awsCode(err) != "InvalidInstanceId":
-		return found, err
-	case len(ids) == 1:
-		return nil, nil
+// list finds machines without their tags. Who is asked for by id is not asked for by
+// tags too: the API has one or the other. Filters by tag find EC2 instances too; these
+// are left out.
+func (h *Hybrid) list(ctx context.Context, q Query) (all []Instance, err error) {
+	var found []types.InstanceInformation
+	if len(q.IDs) == 0 {
+		found, err = readNodes(ctx, h.Client, nodeFilters(q.Tags))
 	}
-	some, err := h.named(ctx, ids[:len(ids)/2])
-	if err != nil {
-		return nil, err
+	for ids := range slices.Chunk(q.IDs, filterValues) {
+		var some []types.InstanceInformation
+		if some, err = readNodesNamed(ctx, h.Client, ids); err != nil {
+			break
+		}
+		found = append(found, some...)
 	}
-	more, err := h.named(ctx, ids[len(ids)/2:])
-	return append(some, more...), err
-}
-
-func nodeFilter(key string, values ...string) types.InstanceInformationStringFilter {
-	return types.InstanceInformationStringFilter{Key: &key, Values: values}
+	for _, n := range found {
+		if id := aws.ToString(n.InstanceId); isHybrid(id) {
+			all = append(all, Instance{ID: id, State: string(n.PingStatus)})
+		}
+	}
+	return all, err
 }
 
 // nodeFilters is what Systems Manager can sort out by itself. It takes no empty values,
@@ -167,32 +169,6 @@ func nodeFilters(tags map[string][]string) []types.InstanceInformationStringFilt
 		filters = append(filters, nodeFilter("ResourceType", string(types.ResourceTypeManagedInstance)))
 	}
 	return filters
-}
-
-// read reads all pages. Filters by tag find EC2 instances too; these are left out.
-func (h *Hybrid) read(ctx context.Context, filters []types.InstanceInformationStringFilter) ([]Instance, error) {
-	var all []Instance
-	in := &ssm.DescribeInstanceInformationInput{Filters: filters, MaxResults: aws.Int32(nodePage)}
-	for range maxPages {
-		var out *ssm.DescribeInstanceInformationOutput
-		err := insist(ctx, func() (err error) { out, err = h.Client.DescribeInstanceInformation(ctx, in); return err })
-		if err != nil {
-			return nil, err
-		}
-		for _, n := range out.InstanceInformationList {
-			if id := aws.ToString(n.InstanceId); isHybrid(id) {
-				all = append(all, Instance{ID: id, State: string(n.PingStatus)})
-			}
-		}
-		if aws.ToString(out.NextToken) == "" {
-			return all, nil
-		}
-		if aws.ToString(in.NextToken) == *out.NextToken {
-			return nil, fmt.Errorf("DescribeInstanceInformation gave the page token %q twice", *out.NextToken)
-		}
-		in.NextToken = out.NextToken
-	}
-	return nil, errors.New("the answer of DescribeInstanceInformation does not end")
 }
 
 // tagsOf returns the tags of a machine; nil: it is not managed any more. Who asks by id
@@ -230,7 +206,7 @@ func (h *Hybrid) readTags(ctx context.Context, id string) (map[string]string, er
 		return err
 	})
 	switch {
-	case awsCode(err) == "InvalidResourceId":
+	case awserror.Code(err) == "InvalidResourceId":
 		return nil, nil
 	case err != nil:
 		return nil, err

@@ -292,6 +292,33 @@ func TestWhatMachinesCannotDo(t *testing.T) {
 	})
 }
 
+func TestNoMachinesAreNotTerminated(t *testing.T) {
+	require.NoError(t, new(ec2.Hybrid).Terminate(t.Context(), nil))
+	code, text := codeAndText(new(ec2.Hybrid).Terminate(t.Context(), []string{"i-1"}))
+	require.Equal(t, lifecycle.Unsupported, code)
+	require.Contains(t, text, "i-1")
+}
+
+// Tags that may not be read are not asked for machine by machine.
+func TestTheFirstErrorEndsTheReadingOfTags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newManaged(t)
+		defer w.run.Close()
+		w.activated(120)
+		w.API.Inject(func(c awsfake.Call) awsfake.Fault {
+			if c.Operation == "ListTagsForResource" {
+				return awsfake.AccessDenied
+			}
+			return awsfake.NoFault
+		})
+		_, err := w.hybridFleet(webTag, nil).Units(t.Context())
+		code, text := codeAndText(err)
+		require.Equal(t, lifecycle.Denied, code, "%v", err)
+		require.Contains(t, text, "reading the tags of mi-")
+		require.LessOrEqual(t, w.API.Counts()["SSM.ListTagsForResource"], 16)
+	})
+}
+
 // A connection that is lost in the middle of a step may come back: the machine works on.
 func TestAMachineMayBeOutOfTouchForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/agent"
@@ -76,7 +77,7 @@ func (c *command) await(ctx context.Context, t target.Task) error {
 		switch {
 		case context.Cause(ctx) != nil:
 			return context.Cause(ctx)
-		case err != nil && (late || !temporary(err) && awsCode(err) != "InvalidCommandId"):
+		case err != nil && (late || !temporary(err) && awserror.Code(err) != "InvalidCommandId"):
 			return unknown(failed("looking at the command "+c.id, err))
 		case err == nil:
 			mark = at

@@ -30,6 +30,7 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/lifecycle/journal/journaltest"
 	"github.com/cutover-deploy/cutover/strategy"
+	"github.com/cutover-deploy/cutover/target/agent"
 	"github.com/cutover-deploy/cutover/target/ec2"
 	"github.com/cutover-deploy/cutover/target/fake"
 )
@@ -289,7 +290,7 @@ func (tr trial) run(t *testing.T) (kills, fewest int, e ended) {
 		dir = t.TempDir()
 	}
 	defer os.RemoveAll(dir)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), []byte("an agent"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), []byte(agent.Linked()), 0o700))
 	synctest.Test(t, func(t *testing.T) {
 		w := newKillable(t)
 		w.scaled(t, "web", tr.n)

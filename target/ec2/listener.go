@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
@@ -204,7 +205,7 @@ func (l *Listener) complete(ctx context.Context, group, id, result string) error
 	err := insist(ctx, func() error {
 		_, err := l.AutoScaling.CompleteLifecycleAction(ctx, &autoscaling.CompleteLifecycleActionInput{
 			AutoScalingGroupName: &group, InstanceId: &id, LifecycleHookName: aws.String(HookName), LifecycleActionResult: &result}, singly)
-		if again && awsCode(err) == "ValidationError" {
+		if again && awserror.Code(err) == "ValidationError" {
 			return nil // it was answered by a call whose own answer was lost
 		}
 		again = true
@@ -224,6 +225,7 @@ func (e noJob) Unwrap() error { return e.error }
 // deploy brings the last good revision to an instance, and the next one if there is
 // another by then: a deployment that ended meanwhile has not seen the instance.
 func (l *Listener) deploy(ctx context.Context, id string, traffic bool) error {
+	times := map[string]int{} // that a revision was brought
 	for before, again := "", false; ; again = true {
 		job, err := l.Job(ctx)
 		switch {
@@ -237,16 +239,26 @@ func (l *Listener) deploy(ctx context.Context, id string, traffic bool) error {
 				return err
 			}
 		}
-		if err := l.bring(ctx, job, id, traffic); err != nil {
+		before = job.Revision.Digest
+		times[before]++
+		if err := l.bring(ctx, job, launchOf(id, before, times[before]), id, traffic); err != nil {
 			return err
 		}
-		before = job.Revision.Digest
 	}
 }
 
+// launchOf names what is done, so that who is started again goes on with it. A revision
+// that comes back is not what was done of it before.
+func launchOf(id, digest string, times int) string {
+	name := fmt.Sprintf("launch-%s-%.16s", id, hexOf(digest))
+	if times > 1 {
+		name = fmt.Sprintf("%s-%d", name, times)
+	}
+	return name
+}
+
 // bring takes an instance through the events of a launch.
-func (l *Listener) bring(ctx context.Context, job *target.Job, id string, traffic bool) error {
-	deployment := fmt.Sprintf("launch-%s-%.16s", id, hexOf(job.Revision.Digest))
+func (l *Listener) bring(ctx context.Context, job *target.Job, deployment, id string, traffic bool) error {
 	for _, e := range lifecycle.Launch.Events() {
 		if !traffic && (e == lifecycle.BeforeAllowTraffic || e == lifecycle.AllowTraffic || e == lifecycle.AfterAllowTraffic) {
 			continue

@@ -182,6 +182,37 @@ func TestALaunchFollowsADeploymentThatEndsMeanwhile(t *testing.T) {
 	})
 }
 
+// The revision may go back to what it was while an instance is launched: then that is
+// deployed once more, whatever was recorded of it before.
+func TestALaunchFollowsARevisionThatComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scaled(t, "web", 1)
+		var good, bad int
+		l := w.listener(&good, &bad)
+		asked := []string{"one", "two", "one", "two", "two"}
+		l.Job = func(context.Context) (*target.Job, error) {
+			digest := "sha256:" + asked[0]
+			asked = asked[1:]
+			return &target.Job{Group: "web", Revision: revision.Revision{Digest: digest}}, nil
+		}
+		require.NoError(t, l.Install(t.Context()))
+		w.run(t, func() {
+			w.Groups.Alarm("web", 1)
+			w.listen(t, func() *ec2.Listener { return l }, 40*time.Minute)
+		})
+		require.Equal(t, [2]int{1, 0}, [2]int{good, bad})
+		installs := 0
+		for _, s := range w.hosts.Done() {
+			if s.Event == lifecycle.Install {
+				installs++
+			}
+		}
+		require.Equal(t, 4, installs)
+		require.Empty(t, asked)
+	})
+}
+
 // An answer to the hook that is lost is not taken for a failure.
 func TestALostAnswerToTheHook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

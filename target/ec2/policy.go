@@ -78,6 +78,17 @@ func (f *Fleet) groupARNs(s Scope) (arns []string) {
 	return arns
 }
 
+// greenARNs are the groups of a green fleet that exists already.
+func (f *Fleet) greenARNs(s Scope) (arns []string) {
+	if f.Green == nil {
+		return nil
+	}
+	for _, name := range f.Green.Groups {
+		arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name))
+	}
+	return arns
+}
+
 func (f *Fleet) groupStatements(s Scope) []iam.Statement {
 	_, ends := f.AutoScaling.(CopyClient)
 	ends = ends && f.Green != nil
@@ -86,7 +97,7 @@ func (f *Fleet) groupStatements(s Scope) []iam.Statement {
 		all = append(all, iam.AllowOnAny("FindGroups", "autoscaling:DescribeAutoScalingGroups"))
 	}
 	if len(f.Groups) > 0 {
-		all = append(all, iam.Allow("HoldGroups", f.groupARNs(s), scaling("SuspendProcesses", "ResumeProcesses", "CreateOrUpdateTags", "DeleteTags")...))
+		all = append(all, iam.Allow("HoldGroups", append(f.groupARNs(s), f.greenARNs(s)...), scaling("SuspendProcesses", "ResumeProcesses", "CreateOrUpdateTags", "DeleteTags")...))
 	}
 	switch {
 	case f.Green == nil:
@@ -124,10 +135,7 @@ func (f *Fleet) endStatements(s Scope) []iam.Statement {
 	}
 	all := []iam.Statement{iam.Allow("EndGroups", arns, scaling(endVerbs...)...)}
 	if len(f.Groups) > 0 {
-		for _, name := range f.Green.Groups {
-			arns = append(arns, s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+name))
-		}
-		all = append(all, iam.Allow("GiveBalancers", arns, scaling(balancerVerbs...)...))
+		all = append(all, iam.Allow("GiveBalancers", append(arns, f.greenARNs(s)...), scaling(balancerVerbs...)...))
 	}
 	return all
 }

@@ -220,6 +220,9 @@ func TestPolicyForAnExistingGreenFleet(t *testing.T) {
 			require.NoError(t, err)
 			w.allAllowed(t, policy, before)
 			require.Len(t, allowed(t, policy), tc.actions, "%s: %s", name, policy)
+			if name == "groups" { // held while they get load balancers
+				require.Equal(t, 2, strings.Count(policy, "autoScalingGroupName/green"), policy)
+			}
 		})
 	}
 }

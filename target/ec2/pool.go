@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
@@ -20,8 +21,9 @@ type Green struct {
 	// Selection is a fleet that exists already (CodeDeploy: DISCOVER_EXISTING), with no
 	// instance that serves now. It is neither made nor ended by deployments. Where fleets
 	// are Auto Scaling groups, the load balancers of the one that served go over to the
-	// green ones. For the next deployment change the two selections round. Empty: the
-	// fleet's one Auto Scaling group is copied (COPY_AUTO_SCALING_GROUP).
+	// green ones; what failed in these is not registered by that. For the next deployment
+	// change the two selections round. Empty: the fleet's one Auto Scaling group is copied
+	// (COPY_AUTO_SCALING_GROUP).
 	Selection
 
 	// Ready is how long the copy may take until its instances are in service in it.
@@ -186,7 +188,7 @@ func (p *provisioning) create(ctx context.Context) (types.AutoScalingGroup, erro
 	in := copyOf(p.from, hooks.LifecycleHooks, p.f.Groups[0], p.deployment, p.n)
 	err = insist(ctx, func() error {
 		_, err := p.c.CreateAutoScalingGroup(ctx, in)
-		if awsCode(err) == "AlreadyExists" {
+		if awserror.Code(err) == "AlreadyExists" {
 			return nil // by a call whose answer was lost; who made it is looked at below
 		}
 		return err

@@ -16,10 +16,11 @@ import (
 // program is an agent's executable for the hosts of one platform.
 type program struct {
 	path, os, arch string // os and arch: empty if nobody knows
+	digest         string
 }
 
-// programs are the executables that hosts may fetch.
-func (s *SSM) programs() ([]program, error) {
+// findPrograms finds the executables that hosts may fetch.
+func (s *SSM) findPrograms() ([]program, error) {
 	switch {
 	case s.Programs != "":
 		return programsIn(s.Programs)
@@ -40,7 +41,7 @@ func (s *SSM) programs() ([]program, error) {
 		return nil, refuse(lifecycle.TargetFailed, "this program cannot be an agent on a host: call agent.Main first thing in main, or set SSM.Program to one that does")
 	}
 	path, err := os.Executable()
-	return []program{{path, runtime.GOOS, runtime.GOARCH}}, err
+	return []program{{path: path, os: runtime.GOOS, arch: runtime.GOARCH}}, err
 }
 
 // programsIn finds the files of a directory that are named after a platform.
@@ -52,7 +53,7 @@ func programsIn(dir string) (all []program, err error) {
 	for _, f := range files {
 		goos, goarch, _ := strings.Cut(f.Name(), "-")
 		if len(platform.Unames(goos, goarch)) > 0 {
-			all = append(all, program{filepath.Join(dir, f.Name()), goos, goarch})
+			all = append(all, program{path: filepath.Join(dir, f.Name()), os: goos, arch: goarch})
 		}
 	}
 	if len(all) == 0 {
@@ -63,7 +64,7 @@ func programsIn(dir string) (all []program, err error) {
 
 // choice is a line of the script: which hosts take an executable, by what "uname -sm"
 // says, and where it is.
-func (p program) choice(digest, url string) string {
+func (p program) choice(url string) string {
 	hosts := "*"
 	if said := platform.Unames(p.os, p.arch); len(said) > 0 {
 		for i := range said {
@@ -71,5 +72,5 @@ func (p program) choice(digest, url string) string {
 		}
 		hosts = strings.Join(said, "|")
 	}
-	return fmt.Sprintf("%s) D=%s; F=%s;;\n", hosts, digest, quote(url))
+	return fmt.Sprintf("%s) D=%s; F=%s;;\n", hosts, p.digest, quote(url))
 }

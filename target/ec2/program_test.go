@@ -50,7 +50,9 @@ func programs(t *testing.T) string {
 	name, _ := other()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name), append(data, "other"...), 0o700))
 	require.NoError(t, os.Symlink(self, filepath.Join(dir, runtime.GOOS+"-"+runtime.GOARCH)))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "README-first"), nil, 0o600))
+	for _, name := range []string{"README-first", "notes-amd64"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
 	return dir
 }
 
@@ -98,6 +100,25 @@ func TestAHostOfAnotherPlatformIsRefused(t *testing.T) {
 		require.Contains(t, f.Message, "SSM.Programs")
 		require.NoDirExists(t, filepath.Join(r.root, r.ids[1], "s"))
 	}
+}
+
+// What cannot be an agent is not sent, and nothing is begun.
+func TestProgramsThatAreNoAgents(t *testing.T) {
+	t.Parallel()
+	r := newReal(t, 1)
+	dir := t.TempDir()
+	path := filepath.Join(dir, runtime.GOOS+"-"+runtime.GOARCH)
+	require.NoError(t, os.WriteFile(path, []byte("a program"), 0o700))
+	for _, in := range [][2]string{{path, ""}, {"", dir}} {
+		r.reach = r.newReach()
+		r.reach.Program, r.reach.Programs = in[0], in[1]
+		err := r.fleet().Perform(t.Context(), target.Task{Step: lifecycle.Step{Deployment: "d-1", Unit: r.ids[0], Event: lifecycle.AfterInstall}, Job: &target.Job{Group: "web"}})
+		code, text := codeAndText(err)
+		require.Equal(t, lifecycle.TargetFailed, code, fmt.Sprint(err))
+		require.Contains(t, text, "agent.Main()")
+		require.Contains(t, text, path)
+	}
+	require.Zero(t, r.api.Counts()["SSM.SendCommand"])
 }
 
 func TestDirectoriesWithoutPrograms(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target/ec2/internal/batch"
 )
@@ -191,7 +192,7 @@ func deleteGroup(ctx context.Context, c CopyClient, name string) error {
 // stays.
 func deleteEmpty(ctx context.Context, c CopyClient, name string) error {
 	err := deleteBy(ctx, c, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: &name})
-	if awsCode(err) == "ResourceInUse" {
+	if awserror.Code(err) == "ResourceInUse" {
 		return nil
 	}
 	return err
@@ -244,7 +245,7 @@ func (f *Fleet) dismiss(ctx context.Context, c CopyClient, group, id string) err
 		}
 		asked = true
 		_, err := c.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: &id, ShouldDecrementDesiredCapacity: aws.Bool(true)}, singly)
-		if awsCode(err) == "ValidationError" {
+		if awserror.Code(err) == "ValidationError" {
 			return f.Instances.Terminate(ctx, []string{id}) // it is no longer in the group
 		}
 		return err

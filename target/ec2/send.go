@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target/agent"
 	"github.com/cutover-deploy/cutover/target/ec2/internal/batch"
@@ -42,16 +43,23 @@ func (s *SSM) sendTo(ctx context.Context, k kind, key []byte, script string, ids
 		},
 	}
 	var out *ssm.SendCommandOutput
-	err := insist(ctx, func() (err error) { out, err = s.Client.SendCommand(ctx, in); return err })
+	told := false // hosts may have been
+	err := insist(ctx, func() (err error) {
+		out, err = s.Client.SendCommand(ctx, in)
+		told = told || err != nil && awserror.Meaning(err) == lifecycle.Unknown
+		return err
+	})
 	switch {
-	case err != nil && awsCode(err) == "InvalidInstanceId" && len(ids) > 1:
+	case err != nil && awserror.Code(err) == "InvalidInstanceId" && len(ids) > 1:
 		half := len(ids) / 2
 		return append(s.sendTo(ctx, k, key, script, ids[:half]), s.sendTo(ctx, k, key, script, ids[half:])...)
-	case err != nil && awsCode(err) == "InvalidInstanceId":
+	case err != nil && awserror.Code(err) == "InvalidInstanceId":
 		err = &lifecycle.Error{Err: errUnmanaged, Failure: lifecycle.Failure{Code: lifecycle.UnitLost, Message: fmt.Sprintf(
 			"Systems Manager cannot reach %s: its agent does not run there, has no permission (AmazonSSMManagedInstanceCore), or has not reported in within SSM.Arrival", ids[0])}}
 	case err != nil:
-		err = failed(fmt.Sprintf("sending a command to %d hosts", len(ids)), err)
+		if err = failed(fmt.Sprintf("sending a command to %d hosts", len(ids)), err); told {
+			err = unknown(err)
+		}
 	case out.Command == nil || aws.ToString(out.Command.CommandId) == "":
 		err = refuse(lifecycle.Unknown, "the answer to SendCommand names no command")
 	}
@@ -86,11 +94,11 @@ const notBegun = 90
 // script is what hosts run. The same goes to all: each puts in its own id. It prints
 // the signed result and nothing else; what goes wrong before is printed as an error.
 func (s *SSM) script(ctx context.Context, k kind, key []byte) (string, error) {
-	programs, err := s.programs()
+	programs, err := s.parts.programs(s.findPrograms)
 	if err != nil {
 		return "", err
 	}
-	choices, err := s.parts.programs(ctx, s.Store, programs)
+	choices, err := putPrograms(ctx, s.Store, programs)
 	if err != nil {
 		return "", err
 	}

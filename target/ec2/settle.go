@@ -61,22 +61,20 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 
 // Settle gives back to the fleet's Auto Scaling groups what deployments have suspended,
 // and after a blue/green deployment makes the group that serves the fleet's own, or
-// gives its load balancers to the green fleet that serves. The engine calls it when a deployment has ended, its rollback included, however it
-// ended. What a deployment left that never ended is given back too. It can be called
-// again.
+// gives its load balancers to the green fleet that serves. The engine calls it when a
+// deployment has ended, its rollback included, however it ended. What a deployment left
+// that never ended is given back too. It can be called again.
 func (f *Fleet) Settle(ctx context.Context, _ *target.Job) error {
 	if len(f.Groups) == 0 || f.AutoScaling == nil {
 		return nil
 	}
 	f.init()
-	if err := f.rest(ctx); err != nil {
-		return err
-	}
+	err := f.rest(ctx)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	clear(f.holding)
+	clear(f.holding) // also after a failure: the deployment is over, and the next one looks anew
 	clear(f.made)
-	return nil
+	return err
 }
 
 // maxLooks bounds the looks until the groups are at rest.
@@ -99,12 +97,16 @@ func (f *Fleet) rest(ctx context.Context) (failed error) {
 		if err != nil {
 			return errors.Join(failed, err)
 		}
+		green, err := f.greens(ctx)
+		if err != nil {
+			return errors.Join(failed, err)
+		}
 		did := false
 		if failed == nil {
 			did, failed = f.concludeAll(ctx, all)
 		}
 		if !did { // else it is no longer as it was read
-			if did, err = f.releaseAll(ctx, all); err != nil {
+			if did, err = f.releaseAll(ctx, append(all, green...)); err != nil {
 				return errors.Join(failed, err)
 			}
 		}
@@ -122,11 +124,12 @@ func (f *Fleet) concludeAll(ctx context.Context, all []types.AutoScalingGroup) (
 	}
 	if !f.Green.empty() {
 		for _, g := range all {
-			if _, err := f.passOn(ctx, c, g); err != nil {
-				return false, err
+			some, _, err := f.passOnTo(ctx, c, g)
+			if did = did || some; err != nil {
+				return did, err
 			}
 		}
-		return false, nil // what is given on stays as it is, however often
+		return did, nil
 	}
 	for _, root := range f.Groups {
 		line := slices.DeleteFunc(slices.Clone(all), func(g types.AutoScalingGroup) bool { return f.root(g) != root })

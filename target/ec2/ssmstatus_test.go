@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cutover-deploy/cutover/internal/awsfake"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -118,6 +120,39 @@ func TestC2_OneUnknownHostAmongMany(t *testing.T) {
 			require.NoError(t, err)
 		}
 	})
+}
+
+// Hosts may have been told what a call says whose answer never comes: it is not said
+// that they were not.
+func TestACommandThatMayHaveBeenSent(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, then awsfake.Fault
+		code        lifecycle.Code
+	}{
+		"answers are lost":    {awsfake.LostReply, awsfake.LostReply, lifecycle.Unknown},
+		"servers are broken":  {awsfake.ServerError, awsfake.ServerError, lifecycle.Unknown},
+		"lost, then too many": {awsfake.LostReply, awsfake.Throttle, lifecycle.Unknown},
+		"too many requests":   {awsfake.Throttle, awsfake.Throttle, lifecycle.Throttled},
+		"not allowed":         {awsfake.AccessDenied, awsfake.AccessDenied, lifecycle.Denied},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newManaged(t)
+			defer w.run.Close()
+			id, sent := w.tagged(1)[0], 0
+			w.API.Inject(func(call awsfake.Call) awsfake.Fault {
+				if call.Operation != "SendCommand" {
+					return awsfake.NoFault
+				}
+				if sent++; sent <= 10 { // the SDK repeats calls too
+					return c.first
+				}
+				return c.then
+			})
+			_, err := w.step(t, id, lifecycle.AfterInstall)
+			code, _ := codeAndText(err)
+			require.Equal(t, c.code, code, "%s: %v", name, err)
+		})
+	}
 }
 
 // Just after it was sent, a command does not show in lists.
@@ -263,6 +298,24 @@ func TestC2_FreshHostsAreWaitedFor(t *testing.T) {
 		require.Equal(t, int32(30), notes.Load())
 		require.Len(t, w.hosts.Done(), 60)
 		require.Less(t, w.API.Counts()["SSM.DescribeInstanceInformation"], 20, "asked for together")
+	})
+}
+
+// Pages without end are an error, and not hosts that have not reported in.
+func TestC2_PagesOfHostsThatDoNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newManaged(t)
+		defer w.run.Close()
+		id := w.tagged(1)[0]
+		w.run.Known = func(string) bool { return false }
+		again := "again"
+		awsfake.Handle(w.API, sdk.ServiceID, "DescribeInstanceInformation", func(context.Context, *sdk.DescribeInstanceInformationInput) (*sdk.DescribeInstanceInformationOutput, error) {
+			return &sdk.DescribeInstanceInformationOutput{NextToken: &again}, nil
+		})
+		_, err := w.step(t, id, lifecycle.AfterInstall)
+		code, text := codeAndText(err)
+		require.Equal(t, lifecycle.TargetFailed, code, "%v", err)
+		require.Contains(t, text, "twice")
 	})
 }
 

@@ -2,8 +2,6 @@ package ec2
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"os"
 	"sync"
@@ -15,6 +13,7 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/target"
+	"github.com/cutover-deploy/cutover/target/agent"
 )
 
 // Store is a place that hosts can fetch from without credentials.
@@ -58,7 +57,7 @@ func (b Bucket) Put(ctx context.Context, name string, content io.ReadSeeker) (st
 // parts are what hosts fetch: put once, given out under fresh addresses.
 type parts struct {
 	mu      sync.Mutex
-	digests map[string]string // by path of a program
+	agents  []program // nil: not looked for yet
 	packing sync.Mutex
 	last    *packed
 }
@@ -70,53 +69,49 @@ type packed struct {
 	size int64
 }
 
-// programs puts the agent's executables, and returns the choice that hosts have.
-func (p *parts) programs(ctx context.Context, to Store, all []program) (choices string, err error) {
+// programs are the agent's executables, which are found and read once.
+func (p *parts) programs(find func() ([]program, error)) ([]program, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.agents != nil {
+		return p.agents, nil
+	}
+	all, err := find()
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].digest, _, err = agent.Examine(all[i].path); err != nil {
+			return nil, refuse(lifecycle.TargetFailed, "SSM.Program or SSM.Programs: %v", err)
+		}
+	}
+	p.agents = all
+	return all, nil
+}
+
+// putPrograms puts the agent's executables, and returns the choice that hosts have.
+func putPrograms(ctx context.Context, to Store, all []program) (choices string, err error) {
 	for _, one := range all {
-		url, digest, err := p.program(ctx, to, one.path)
+		url, err := one.put(ctx, to)
 		if err != nil {
 			return "", err
 		}
-		choices += one.choice(digest, url)
+		choices += one.choice(url)
 	}
 	return choices, nil
 }
 
-// program puts one of them, and returns its address and digest.
-func (p *parts) program(ctx context.Context, to Store, path string) (url, digest string, err error) {
-	f, err := os.Open(path)
+// put puts the program, and returns its address.
+func (p program) put(ctx context.Context, to Store) (url string, err error) {
+	f, err := os.Open(p.path)
 	if err != nil {
-		return "", "", refuse(lifecycle.TargetFailed, "the agent's executable cannot be read: %v", err)
+		return "", refuse(lifecycle.TargetFailed, "the agent's executable cannot be read: %v", err)
 	}
 	defer f.Close()
-	if digest, err = p.digest(path, f); err != nil {
-		return "", "", err
+	if url, err = to.Put(ctx, "agents/"+p.digest, f); err != nil {
+		return "", failed("putting the agent's executable where hosts fetch it", err)
 	}
-	url, err = to.Put(ctx, "agents/"+digest, f)
-	if err != nil {
-		return "", "", failed("putting the agent's executable where hosts fetch it", err)
-	}
-	return url, digest, nil
-}
-
-func (p *parts) digest(path string, f io.ReadSeeker) (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if d := p.digests[path]; d != "" {
-		return d, nil
-	}
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	if p.digests == nil {
-		p.digests = map[string]string{}
-	}
-	p.digests[path] = hex.EncodeToString(h.Sum(nil))
-	return p.digests[path], nil
+	return url, nil
 }
 
 // revision says where hosts fetch the job's revision: where its source says, or in the

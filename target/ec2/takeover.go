@@ -16,8 +16,8 @@ import (
 const keptRunning = " kept"
 
 // inherit makes a copy what the original was: with its load balancers, its sizes, its
-// warm pool, the hook of a listener, and what people have suspended. Each part can be done again, and is, until the
-// original is marked as replaced.
+// warm pool, the hook of a listener, and what people have suspended. Each part can be
+// done again, and is, until the original is marked as replaced.
 func inherit(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup) error {
 	for _, part := range []struct {
 		what string
@@ -123,6 +123,11 @@ func detach(ctx context.Context, c CopyClient, g types.AutoScalingGroup) error {
 		return err
 	}
 	return nil
+}
+
+// lacks reports whether a group is not behind all load balancers of another.
+func lacks(from, to types.AutoScalingGroup) bool {
+	return len(missing(from.TargetGroupARNs, to.TargetGroupARNs))+len(missing(from.LoadBalancerNames, to.LoadBalancerNames)) > 0
 }
 
 func missing(want, have []string) []string {

@@ -11,6 +11,7 @@ import (
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -96,14 +97,14 @@ func (g *targetGroup) take(ctx context.Context, ids []string) error {
 	if err == nil {
 		_, err = g.client.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: arn, Targets: targets(ids)})
 	}
-	if len(ids) == 1 && awsCode(err) == "InvalidTarget" {
+	if len(ids) == 1 && awserror.Code(err) == "InvalidTarget" {
 		return nil // it is not registered, which is what was wanted; a look at the health will tell
 	}
 	return err
 }
 
 func (g *targetGroup) single(err error) bool {
-	return awsCode(err) == "InvalidTarget" || awsCode(err) == "ValidationError"
+	return awserror.Code(err) == "InvalidTarget" || awserror.Code(err) == "ValidationError"
 }
 
 func (g *targetGroup) delay(ctx context.Context) (time.Duration, error) {

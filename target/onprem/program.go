@@ -3,8 +3,6 @@ package onprem
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -110,37 +108,11 @@ func (a *Access) program(path string) (*program, error) {
 	if p := a.programs[path]; p != nil {
 		return p, nil
 	}
-	f, err := os.Open(path)
+	digest, n, err := agent.Examine(path)
 	if err != nil {
-		return nil, fmt.Errorf("the program for the hosts cannot be read: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	h, s := sha256.New(), &search{what: []byte(agent.Linked())}
-	n, err := io.Copy(io.MultiWriter(h, s), f)
-	if err != nil {
-		return nil, fmt.Errorf("the program for the hosts cannot be read: %w", err)
-	}
-	if !s.found {
-		return nil, fmt.Errorf("%s cannot be an agent: its main does not begin with agent.Main(), or it was built with another version of the library", path)
-	}
-	p := &program{path: path, digest: hex.EncodeToString(h.Sum(nil)), size: n}
+	p := &program{path: path, digest: digest, size: n}
 	a.programs[path] = p
 	return p, nil
-}
-
-// search looks for a text in what is written to it.
-type search struct {
-	what  []byte
-	tail  []byte
-	found bool
-}
-
-func (s *search) Write(p []byte) (int, error) {
-	if s.found {
-		return len(p), nil
-	}
-	s.tail = append(s.tail, p...)
-	s.found = bytes.Contains(s.tail, s.what)
-	s.tail = append([]byte(nil), s.tail[max(0, len(s.tail)-len(s.what)):]...)
-	return len(p), nil
 }

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
+
+	"github.com/cutover-deploy/cutover/internal/awserror"
 )
 
 // store is a table, and how to deal with it.
@@ -93,10 +93,7 @@ func transient(err error) bool {
 		}
 		return true
 	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok && passing[api.ErrorCode()] {
-		return true
-	}
-	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
+	return passing[awserror.Code(err)] || awserror.Retryable(err)
 }
 
 // get reads an item as it is now; nil: there is none.
