@@ -38,20 +38,15 @@ func groupsNamed(ctx context.Context, c GroupClient, names []string) ([]types.Au
 
 // groupNamed reads one group. That there is none is believed only if two looks agree.
 func groupNamed(ctx context.Context, c GroupClient, name string) (g types.AutoScalingGroup, there bool, err error) {
-	for looks := 1; ; looks++ {
+	there, err = believe(ctx, recent, func() (bool, error) {
 		found, err := groupsNamed(ctx, c, []string{name})
-		switch {
-		case err != nil:
-			return g, false, err
-		case len(found) > 0:
-			return found[0], true, nil
-		case looks == agreeing:
-			return g, false, nil
+		if err != nil || len(found) == 0 {
+			return false, err
 		}
-		if err := sleep(ctx, recent); err != nil {
-			return g, false, err
-		}
-	}
+		g = found[0]
+		return true, nil
+	})
+	return g, there, err
 }
 
 // groupsTagged reads the groups whose tag has one of some values.

@@ -76,16 +76,12 @@ func (f *Fleet) retireAll(ctx context.Context, _ string, ids []string) []batch.R
 
 // stillBusy is busy, once two looks agree that one of some instances is: one look may be
 // older than what was done about their traffic.
-func (f *Fleet) stillBusy(ctx context.Context, ids []string) (map[string]string, error) {
-	for looks := 1; ; looks++ {
-		busy, err := f.busy(ctx)
-		if err != nil || looks == agreeing || !slices.ContainsFunc(ids, func(id string) bool { return busy[id] != "" }) {
-			return busy, err
-		}
-		if err := sleep(ctx, 2*recent); err != nil {
-			return nil, err
-		}
-	}
+func (f *Fleet) stillBusy(ctx context.Context, ids []string) (busy map[string]string, err error) {
+	_, err = believe(ctx, 2*recent, func() (free bool, err error) {
+		busy, err = f.busy(ctx)
+		return !slices.ContainsFunc(ids, func(id string) bool { return busy[id] != "" }), err
+	})
+	return busy, err
 }
 
 // busy says of instances that take traffic, or that drain, how they stand.
@@ -155,24 +151,20 @@ func (f *Fleet) retireIn(ctx context.Context, name string, ids []string) error {
 // allOf reports whether a group has no instances but these. Two looks must agree, since
 // it will be deleted with everything that is in it.
 func allOf(ctx context.Context, c CopyClient, g types.AutoScalingGroup, ids []string) (bool, error) {
-	for looks := 1; ; looks++ {
-		for _, m := range g.Instances {
-			if !leaving(m.LifecycleState) && !slices.Contains(ids, aws.ToString(m.InstanceId)) {
-				return false, nil
-			}
+	found := []types.AutoScalingGroup{g} // the first look
+	others, err := believe(ctx, recent, func() (yes bool, err error) {
+		if found == nil {
+			found, err = groupsNamed(ctx, c, []string{nameOf(g)})
 		}
-		if looks == agreeing {
-			return true, nil
+		for _, g := range found {
+			yes = yes || slices.ContainsFunc(g.Instances, func(m types.Instance) bool {
+				return !leaving(m.LifecycleState) && !slices.Contains(ids, aws.ToString(m.InstanceId))
+			})
 		}
-		if err := sleep(ctx, recent); err != nil {
-			return false, err
-		}
-		found, err := groupsNamed(ctx, c, []string{nameOf(g)})
-		if err != nil || len(found) == 0 {
-			return err == nil, err
-		}
-		g = found[0]
-	}
+		found = nil
+		return yes, err
+	})
+	return !others && err == nil, err
 }
 
 func (f *Fleet) terminate(ctx context.Context, ids []string) error {
@@ -255,22 +247,16 @@ func (f *Fleet) dismiss(ctx context.Context, c CopyClient, group, id string) err
 // departed reports whether an instance is on its way out of a group, or out of it.
 // That it is not is believed only if two looks agree.
 func departed(ctx context.Context, c CopyClient, group, id string) (bool, error) {
-	for range agreeing {
-		if err := sleep(ctx, recent); err != nil {
-			return false, err
-		}
+	if err := sleep(ctx, recent); err != nil {
+		return false, err
+	}
+	return believe(ctx, recent, func() (bool, error) {
 		found, err := groupsNamed(ctx, c, []string{group})
-		if err != nil {
-			return false, err
-		}
 		stays := len(found) > 0 && slices.ContainsFunc(found[0].Instances, func(m types.Instance) bool {
 			return aws.ToString(m.InstanceId) == id && !leaving(m.LifecycleState)
 		})
-		if !stays {
-			return true, nil
-		}
-	}
-	return false, nil
+		return !stays && err == nil, err
+	})
 }
 
 // drainAll takes instances out of traffic.

@@ -98,15 +98,12 @@ func members(ctx context.Context, ec2 Instances, groups []types.AutoScalingGroup
 
 // present describes instances that ought to be there. If some are missing it looks
 // again: they are gone only if two answers agree.
-func present(ctx context.Context, ec2 Instances, ids []string) ([]Instance, error) {
-	found, err := describe(ctx, ec2, Query{IDs: ids})
-	if err != nil || len(found) >= len(ids) {
-		return found, err
-	}
-	if err := sleep(ctx, recent); err != nil {
-		return nil, err
-	}
-	return describe(ctx, ec2, Query{IDs: ids})
+func present(ctx context.Context, ec2 Instances, ids []string) (found []Instance, err error) {
+	_, err = believe(ctx, recent, func() (all bool, err error) {
+		found, err = describe(ctx, ec2, Query{IDs: ids})
+		return len(found) >= len(ids), err
+	})
+	return found, err
 }
 
 func describe(ctx context.Context, ec2 Instances, q Query) (found []Instance, err error) {

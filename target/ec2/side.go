@@ -72,9 +72,6 @@ func (s *side) send(ctx context.Context, m move, ids []string) []batch.Result[st
 	return batch.Same(len(ids), struct{}{}, err)
 }
 
-// recent is how old a reading may be that was begun after the last change.
-const recent = time.Second
-
 // read looks at the health, again if what is in the way may pass.
 func (s *side) read(ctx context.Context) (now map[string]standing, err error) {
 	err = insist(ctx, func() (err error) {
@@ -86,10 +83,6 @@ func (s *side) read(ctx context.Context) (now map[string]standing, err error) {
 	}
 	return now, err
 }
-
-// agreeing is how many looks in a row must say the same: one may be older than what
-// was written.
-const agreeing = 2
 
 // do makes a move and waits until the host has made it, or never will.
 func (s *side) do(ctx context.Context, id string, m move, limit time.Duration, note func(lifecycle.Note)) error {

@@ -51,14 +51,8 @@ func (f *Fleet) handOver(ctx context.Context, c CopyClient, from types.AutoScali
 	if !f.Green.empty() {
 		take = f.passOn
 	}
-	for looks := 1; ; looks++ {
-		if done, err := take(ctx, c, from); done || err != nil || looks == agreeing {
-			return err
-		}
-		if err := sleep(ctx, 2*recent); err != nil {
-			return err
-		}
-	}
+	_, err := believe(ctx, 2*recent, func() (bool, error) { return take(ctx, c, from) })
+	return err
 }
 
 // replace gives the copy that has the traffic of a group what that has, and then marks
