@@ -37,7 +37,8 @@ func TestCommandHasALimit(t *testing.T) {
 	c := &lifecycle.Command{Argv: []string{"/bin/sh", "-c", "sleep 100 & sleep 100"}, Timeout: 200 * time.Millisecond, Grace: time.Second}
 	err := c.Run(t.Context(), lifecycle.Env{}, &strings.Builder{})
 	require.Equal(t, lifecycle.ScriptTimedOut, err.(*lifecycle.Error).Code)
-	require.ErrorContains(t, err, "3 processes killed; raise its limit if it needs longer")
+	// On a busy machine the shell may not have started them all.
+	require.Regexp(t, `[1-3] process(es)? killed; raise its limit if it needs longer`, err.Error())
 	err = (&lifecycle.Command{Argv: []string{"sh"}}).Run(t.Context(), lifecycle.Env{}, &strings.Builder{})
 	require.ErrorContains(t, err, "no PATH is searched")
 }
