@@ -38,6 +38,7 @@ func keep(s *store, group string, l lease, renew time.Duration, sent time.Time) 
 
 func (k *keeper) run() {
 	defer close(k.done)
+	l := k.lease // others read that one; only the beat differs
 	for wait := k.renew; pause(k.held, wait); {
 		until := k.ours()
 		if until <= 0 {
@@ -45,14 +46,14 @@ func (k *keeper) run() {
 		}
 		sent := time.Now()
 		ctx, cancel := context.WithTimeout(k.held, min(until, k.renew)) // an answer that never comes must leave time to ask again
-		next := k.lease
+		next := l
 		next.beat++
-		err := k.s.put(ctx, next.item(k.group), k.lease.held())
+		err := k.s.put(ctx, next.item(k.group), l.held())
 		cancel()
 		switch {
 		case err == nil:
-			k.lease = next
-			k.extend(sent.Add(k.lease.ttl))
+			l = next
+			k.extend(sent.Add(l.ttl))
 			wait = k.renew
 		case conditionFailed(err):
 			k.lose("another controller has taken it, or somebody has unlocked it")

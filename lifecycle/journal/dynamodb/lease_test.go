@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,14 +160,15 @@ func TestARenewalThatHangsIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tb := newTable()
 		one, wire := tb.controller("one")
+		var next atomic.Int64 // none yet
+		wire.failAt = func(n int64) bool { return n == next.Load() }
 		l := open(t, one)
-		next := wire.n.Load() + 1
-		wire.failAt = func(n int64) bool { return n == next }
+		next.Store(wire.n.Load() + 1)
 		<-time.After(time.Minute)
 		require.False(t, lost(l))
-		next = wire.n.Load() + 1
+		next.Store(wire.n.Load() + 1)
 		require.NoError(t, l.Append(t.Context(), record("d-1", 1)), "the same goes for what is written")
-		require.Greater(t, wire.n.Load(), next)
+		require.Greater(t, wire.n.Load(), next.Load())
 		require.NoError(t, l.Close())
 	})
 }
