@@ -213,7 +213,7 @@ func TestProcessesAreSuspendedWhateverAnOldLookShows(t *testing.T) {
 		w.scaled(t, "web", 2)
 		d := w.deployment(t, w.fleet(ec2.Selection{Groups: []string{"web"}}), strategy.AllAtOnce())
 		d.Rollback.OnFailure = false
-		var during []string
+		during := make(chan []string, 1)
 		w.run(t, func() {
 			_, err := d.Run(t.Context())
 			require.NoError(t, err)
@@ -226,11 +226,11 @@ func TestProcessesAreSuspendedWhateverAnOldLookShows(t *testing.T) {
 				return awsfake.NoFault
 			})
 			w.hosts.On(fake.Match{Event: lifecycle.Install}, fake.Delay(10*time.Minute))
-			time.AfterFunc(9*time.Minute, func() { during = w.Groups.Suspended("web") })
+			time.AfterFunc(9*time.Minute, func() { during <- w.Groups.Suspended("web") })
 			_, err = d.Run(t.Context())
 			require.NoError(t, err)
 		})
-		require.Len(t, during, 5)
+		require.Len(t, <-during, 5)
 		require.Empty(t, w.Groups.Suspended("web"))
 	})
 }
