@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -43,7 +44,7 @@ func Main() {
 	if len(os.Args) < 2 || os.Args[1] != mainName {
 		return
 	}
-	tuneMemory()
+	debug.SetGCPercent(400) // an agent lives for a moment and mostly holds a few megabytes
 	os.Exit(command(os.Args[2:], stdio{os.Stdin, os.Stdout}, os.Stderr))
 }
 
