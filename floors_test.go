@@ -55,6 +55,7 @@ var floors = map[string]int{
 	"examples/ec2":                  5,
 	"internal/sshtest":              0,
 	"internal/lazyregexp":           0,
+	"internal/killtest":             3,
 	"examples/lambda":               5,
 	"examples/console":              4,
 	"examples/console/cloud":        4,

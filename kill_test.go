@@ -14,15 +14,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
-	"github.com/cutover-deploy/cutover/lifecycle/journal/journaltest"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -91,7 +90,7 @@ func killChild(args []string) error {
 	d.Journal = file
 	if when != "past" {
 		d = &Deployment{Group: "web", ID: "d-it", Target: w, WorkDir: dir, Revision: revision.Dir(filepath.Join(dir, "two")),
-			Rollback: rollback.Policy{OnFailure: true}, Journal: killing(file, when, n)}
+			Rollback: rollback.Policy{OnFailure: true}, Journal: killtest.Journal(file, when, n, killtest.Now)}
 		if name == "retry" {
 			d.Revision = revision.Dir(filepath.Join(dir, "one"))
 		}
@@ -121,21 +120,6 @@ func makeSure(d *Deployment) (*Result, error) {
 	return res, err
 }
 
-// killing is a journal that ends its process at the nth write.
-func killing(j journal.Journal, when string, n int) journal.Journal {
-	count := func(now string) func([]lifecycle.Record) error {
-		writes := 0
-		return func([]lifecycle.Record) error {
-			if writes++; when == now && writes == n {
-				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-				select {} // until it has come
-			}
-			return nil
-		}
-	}
-	return &journaltest.Tap{Journal: j, Before: count("before"), After: count("after")}
-}
-
 // outcome is what must be the same whether or not the controller was killed.
 type outcome struct {
 	Result  *Result
@@ -151,7 +135,7 @@ func child(t *testing.T, name, dir, when string, n int) (killed bool, e outcome)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+	if killtest.Died(cmd) {
 		return true, e
 	}
 	require.NoError(t, err, "%s %s %d: %s", name, when, n, &stderr)

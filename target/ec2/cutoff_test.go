@@ -95,44 +95,39 @@ func TestCutOffAtEveryCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stride := 1
-			if testing.Short() {
-				stride = 13
-			}
-			for n, more := 0, true; more; n += stride {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t)
-					w.scaled(t, "web", 4)
-					w.minimum(t, "web", 3)
-					if c.fault != nil {
-						w.hosts.On(*c.fault, fake.Fail(lifecycle.ScriptFailed))
-					}
-					fewest := w.run(t, func() {
-						_, more = w.cutOff(t, n, w.blueGreen, strategy.BlueGreen{KeepAlive: c.keep})
-						time.Sleep(5 * time.Minute)
-					})
-					require.GreaterOrEqual(t, fewest, 4, "call %d", n)
-					require.Equal(t, c.groups, w.Groups.Names(), "call %d", n)
-					for _, name := range c.groups {
-						require.Empty(t, w.Groups.Suspended(name), "call %d", n)
-						require.NotContains(t, ours(w.group(t, name)), "cutover:held", "call %d", n)
-					}
-					last := w.group(t, c.groups[len(c.groups)-1])
-					require.Equal(t, []string{w.arn}, last.TargetGroupARNs, "call %d", n)
-					require.Equal(t, int32(3), *last.MinSize, "call %d", n)
-					require.Len(t, w.Serving(w.arn), 4, "call %d", n)
-					if c.keep {
-						require.Empty(t, w.group(t, "web").TargetGroupARNs, "call %d: what it launches gets no traffic", n)
-					}
-					if c.fault != nil {
-						require.Empty(t, ours(last), "call %d", n)
-					}
-					done := w.hosts.Done()
-					for i, s := range done {
-						require.Equal(t, i, slices.Index(done, s), "call %d: %s was done twice", n, s)
-					}
+			sweep(t, 0, every(1, 13), func(t *testing.T, n int) (more bool) {
+				w := newWorld(t)
+				w.scaled(t, "web", 4)
+				w.minimum(t, "web", 3)
+				if c.fault != nil {
+					w.hosts.On(*c.fault, fake.Fail(lifecycle.ScriptFailed))
+				}
+				fewest := w.run(t, func() {
+					_, more = w.cutOff(t, n, w.blueGreen, strategy.BlueGreen{KeepAlive: c.keep})
+					time.Sleep(5 * time.Minute)
 				})
-			}
+				require.GreaterOrEqual(t, fewest, 4, "call %d", n)
+				require.Equal(t, c.groups, w.Groups.Names(), "call %d", n)
+				for _, name := range c.groups {
+					require.Empty(t, w.Groups.Suspended(name), "call %d", n)
+					require.NotContains(t, ours(w.group(t, name)), "cutover:held", "call %d", n)
+				}
+				last := w.group(t, c.groups[len(c.groups)-1])
+				require.Equal(t, []string{w.arn}, last.TargetGroupARNs, "call %d", n)
+				require.Equal(t, int32(3), *last.MinSize, "call %d", n)
+				require.Len(t, w.Serving(w.arn), 4, "call %d", n)
+				if c.keep {
+					require.Empty(t, w.group(t, "web").TargetGroupARNs, "call %d: what it launches gets no traffic", n)
+				}
+				if c.fault != nil {
+					require.Empty(t, ours(last), "call %d", n)
+				}
+				done := w.hosts.Done()
+				for i, s := range done {
+					require.Equal(t, i, slices.Index(done, s), "call %d: %s was done twice", n, s)
+				}
+				return more
+			})
 		})
 	}
 }

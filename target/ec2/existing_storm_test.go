@@ -30,47 +30,42 @@ func TestExistingGreenFleetKilledAtEveryWrite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stride := 1
-			if testing.Short() {
-				stride = 11
-			}
 			for _, after := range []bool{false, true} {
-				for n, more := 1, true; more; n += stride {
-					synctest.Test(t, func(t *testing.T) {
-						w := newWorld(t)
-						fleet := func() *ec2.Fleet { return w.discovering(color("blue"), color("green")) }
-						var blue, green []string
-						if c.groups {
-							blue = w.scaled(t, "blue", 3)
-							require.NoError(t, w.Group(t.Context(), "green", 3))
-							w.pass(t, 3*time.Minute)
-							green = w.Groups.Members("green")
-							fleet = func() *ec2.Fleet {
-								return w.discovering(ec2.Selection{Groups: []string{"blue"}}, ec2.Selection{Groups: []string{"green"}})
-							}
-						} else {
-							blue, green = w.colored("blue", 3), w.colored("green", 3)
+				sweep(t, 1, every(1, 11), func(t *testing.T, n int) (more bool) {
+					w := newWorld(t)
+					fleet := func() *ec2.Fleet { return w.discovering(color("blue"), color("green")) }
+					var blue, green []string
+					if c.groups {
+						blue = w.scaled(t, "blue", 3)
+						require.NoError(t, w.Group(t.Context(), "green", 3))
+						w.pass(t, 3*time.Minute)
+						green = w.Groups.Members("green")
+						fleet = func() *ec2.Fleet {
+							return w.discovering(ec2.Selection{Groups: []string{"blue"}}, ec2.Selection{Groups: []string{"green"}})
 						}
-						want, status := green, "Succeeded"
-						if c.fail {
-							w.hosts.On(fake.Match{Event: lifecycle.AfterAllowTraffic}, fake.Fail(lifecycle.ScriptFailed))
-							want, status = blue, "Failed"
-						}
-						w.run(t, func() {
-							res, killed := w.kill(t, n, after, fleet, strategy.BlueGreen{KeepAlive: c.keep})
-							more = killed
-							require.Equal(t, status, string(res.Status), "write %d, after %v: %+v", n, after, res.Failure)
-							time.Sleep(5 * time.Minute)
-						})
-						require.Equal(t, want, w.Serving(w.arn), "write %d, after %v", n, after)
-						if c.groups {
-							require.Equal(t, c.left, w.Groups.Names(), "write %d, after %v", n, after)
-						}
-						for _, g := range c.left {
-							require.Empty(t, w.Groups.Suspended(g), "write %d, after %v: %s", n, after, g)
-						}
+					} else {
+						blue, green = w.colored("blue", 3), w.colored("green", 3)
+					}
+					want, status := green, "Succeeded"
+					if c.fail {
+						w.hosts.On(fake.Match{Event: lifecycle.AfterAllowTraffic}, fake.Fail(lifecycle.ScriptFailed))
+						want, status = blue, "Failed"
+					}
+					w.run(t, func() {
+						res, killed := w.kill(t, n, after, fleet, strategy.BlueGreen{KeepAlive: c.keep})
+						more = killed
+						require.Equal(t, status, string(res.Status), "write %d, after %v: %+v", n, after, res.Failure)
+						time.Sleep(5 * time.Minute)
 					})
-				}
+					require.Equal(t, want, w.Serving(w.arn), "write %d, after %v", n, after)
+					if c.groups {
+						require.Equal(t, c.left, w.Groups.Names(), "write %d, after %v", n, after)
+					}
+					for _, g := range c.left {
+						require.Empty(t, w.Groups.Suspended(g), "write %d, after %v: %s", n, after, g)
+					}
+					return more
+				})
 			}
 		})
 	}

@@ -137,36 +137,31 @@ func TestExistingGreenGroup(t *testing.T) {
 // balancers of the blue one. Nothing of it stays suspended, wherever the controller was
 // cut off.
 func TestAGreenGroupIsNotRegisteredAsAWhole(t *testing.T) {
-	stride := 1
-	if testing.Short() {
-		stride = 13
-	}
 	for _, keep := range []bool{false, true} {
-		for n, more := 0, true; more; n += stride {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.scaled(t, "blue", 4)
-				require.NoError(t, w.Group(t.Context(), "green", 4))
-				w.pass(t, 3*time.Minute)
-				green := w.Groups.Members("green")
-				bad, good := green[0], green[1:]
-				w.hosts.On(fake.Match{Event: lifecycle.Install, Unit: bad}, fake.Fail(lifecycle.ScriptFailed))
-				fleet := func() *ec2.Fleet {
-					return w.discovering(ec2.Selection{Groups: []string{"blue"}}, ec2.Selection{Groups: []string{"green"}})
-				}
-				fewest := w.run(t, func() {
-					var res *cutover.Result
-					res, more = w.cutOff(t, n, fleet, strategy.BlueGreen{Minimum: strategy.Minimum{Percent: 50}, KeepAlive: keep})
-					require.Equal(t, "Succeeded", string(res.Status), "call %d: %+v", n, res)
-				})
-				require.GreaterOrEqual(t, fewest, 3, "call %d", n)
-				require.NotContains(t, w.ELB.Targets(w.arn), bad, "call %d", n)
-				require.Subset(t, w.Serving(w.arn), good, "call %d", n)
-				require.Equal(t, []string{w.arn}, w.balancers(t, "green"), "call %d: what it launches is registered", n)
-				require.Empty(t, w.Groups.Suspended("green"), "call %d", n)
-				require.Empty(t, ours(w.group(t, "green")), "call %d", n)
+		sweep(t, 0, every(1, 13), func(t *testing.T, n int) (more bool) {
+			w := newWorld(t)
+			w.scaled(t, "blue", 4)
+			require.NoError(t, w.Group(t.Context(), "green", 4))
+			w.pass(t, 3*time.Minute)
+			green := w.Groups.Members("green")
+			bad, good := green[0], green[1:]
+			w.hosts.On(fake.Match{Event: lifecycle.Install, Unit: bad}, fake.Fail(lifecycle.ScriptFailed))
+			fleet := func() *ec2.Fleet {
+				return w.discovering(ec2.Selection{Groups: []string{"blue"}}, ec2.Selection{Groups: []string{"green"}})
+			}
+			fewest := w.run(t, func() {
+				var res *cutover.Result
+				res, more = w.cutOff(t, n, fleet, strategy.BlueGreen{Minimum: strategy.Minimum{Percent: 50}, KeepAlive: keep})
+				require.Equal(t, "Succeeded", string(res.Status), "call %d: %+v", n, res)
 			})
-		}
+			require.GreaterOrEqual(t, fewest, 3, "call %d", n)
+			require.NotContains(t, w.ELB.Targets(w.arn), bad, "call %d", n)
+			require.Subset(t, w.Serving(w.arn), good, "call %d", n)
+			require.Equal(t, []string{w.arn}, w.balancers(t, "green"), "call %d: what it launches is registered", n)
+			require.Empty(t, w.Groups.Suspended("green"), "call %d", n)
+			require.Empty(t, ours(w.group(t, "green")), "call %d", n)
+			return more
+		})
 	}
 }
 

@@ -25,41 +25,36 @@ func TestCutOffBetweenTwoLoadBalancers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stride := 1
-			if testing.Short() {
-				stride = 3
-			}
-			for n, more := 0, true; more; n += stride {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t)
-					w.Classic.Add("old", 20*time.Second)
-					w.behind = []string{"old"}
-					w.scaled(t, "web", 3)
-					_, err := w.AutoScaling.PutWarmPool(t.Context(), &as.PutWarmPoolInput{AutoScalingGroupName: aws.String("web"), MinSize: aws.Int32(1)})
-					require.NoError(t, err)
-					fleet := func() *ec2.Fleet {
-						f := w.fleet(ec2.Selection{Groups: []string{"web"}})
-						f.Balancers.Classic = w.behind
-						if strings.HasPrefix(name, "blue/green") {
-							f.Green = &ec2.Green{}
-						}
-						return f
+			sweep(t, 0, every(1, 3), func(t *testing.T, n int) (more bool) {
+				w := newWorld(t)
+				w.Classic.Add("old", 20*time.Second)
+				w.behind = []string{"old"}
+				w.scaled(t, "web", 3)
+				_, err := w.AutoScaling.PutWarmPool(t.Context(), &as.PutWarmPoolInput{AutoScalingGroupName: aws.String("web"), MinSize: aws.Int32(1)})
+				require.NoError(t, err)
+				fleet := func() *ec2.Fleet {
+					f := w.fleet(ec2.Selection{Groups: []string{"web"}})
+					f.Balancers.Classic = w.behind
+					if strings.HasPrefix(name, "blue/green") {
+						f.Green = &ec2.Green{}
 					}
-					w.run(t, func() {
-						_, more = w.cutOff(t, n, fleet, s)
-						time.Sleep(2 * time.Minute)
-					})
-					names := w.Groups.Names()
-					last := w.group(t, names[len(names)-1])
-					require.Len(t, last.Instances, 3, "call %d", n)
-					for _, i := range last.Instances {
-						require.True(t, w.Healthy(w.arn, *i.InstanceId) && w.Healthy("old", *i.InstanceId), "call %d: %s", n, *i.InstanceId)
-					}
-					require.Equal(t, []string{w.arn}, last.TargetGroupARNs, "call %d", n)
-					require.Equal(t, w.behind, last.LoadBalancerNames, "call %d", n)
-					require.NotNil(t, last.WarmPoolConfiguration, "call %d", n)
+					return f
+				}
+				w.run(t, func() {
+					_, more = w.cutOff(t, n, fleet, s)
+					time.Sleep(2 * time.Minute)
 				})
-			}
+				names := w.Groups.Names()
+				last := w.group(t, names[len(names)-1])
+				require.Len(t, last.Instances, 3, "call %d", n)
+				for _, i := range last.Instances {
+					require.True(t, w.Healthy(w.arn, *i.InstanceId) && w.Healthy("old", *i.InstanceId), "call %d: %s", n, *i.InstanceId)
+				}
+				require.Equal(t, []string{w.arn}, last.TargetGroupARNs, "call %d", n)
+				require.Equal(t, w.behind, last.LoadBalancerNames, "call %d", n)
+				require.NotNil(t, last.WarmPoolConfiguration, "call %d", n)
+				return more
+			})
 		})
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,9 +25,9 @@ import (
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
-	"github.com/cutover-deploy/cutover/lifecycle/journal/journaltest"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/agent"
 	"github.com/cutover-deploy/cutover/target/ec2"
@@ -83,7 +82,7 @@ func TestLife(t *testing.T) {
 		}
 		d := w.deployment(t, f, c.strategy)
 		d.LostBudget = 5
-		d.ID, d.Journal = "d-1", it.dying(&journal.File{Dir: filepath.Join(it.Dir, "journal")})
+		d.ID, d.Journal = "d-1", killtest.Journal(&journal.File{Dir: filepath.Join(it.Dir, "journal")}, it.When, it.N, killtest.Now)
 		res, err := makeSure(t.Context(), d)
 		require.NoError(t, err)
 		end := fmt.Sprintf("%s %s", res.Status, statuses(res))
@@ -105,21 +104,6 @@ func makeSure(ctx context.Context, d *cutover.Deployment) (*cutover.Result, erro
 		res, err = d.Run(ctx)
 	}
 	return res, err
-}
-
-// dying is a journal that ends its process at a write.
-func (it life) dying(j journal.Journal) journal.Journal {
-	count := func(now string) func([]lifecycle.Record) error {
-		writes := 0
-		return func([]lifecycle.Record) error {
-			if writes++; now == it.When && writes == it.N {
-				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-				select {} // until it has come
-			}
-			return nil
-		}
-	}
-	return &journaltest.Tap{Journal: j, Before: count("before"), After: count("after")}
 }
 
 // killing ends the process at a call. Other calls go wrong as in a storm, if there is one.
@@ -226,7 +210,7 @@ func (it life) live(t *testing.T, w *managedWorld) (killed bool, end string) {
 	to.Close()
 	died := cmd.Wait()
 	require.NoError(t, err)
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+	if killtest.Died(cmd) {
 		return true, ""
 	}
 	text, _ := os.ReadFile(filepath.Join(it.Dir, "said"))
@@ -321,10 +305,7 @@ func (tr trial) run(t *testing.T) (kills, fewest int, e ended) {
 // another process goes on: the same end, nothing done twice, as many in traffic as were
 // promised at any time, nothing left suspended.
 func TestKilledForReal(t *testing.T) {
-	stride := 1
-	if testing.Short() {
-		stride = 7
-	}
+	stride := every(1, 7)
 	for name, c := range killable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

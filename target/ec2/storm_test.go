@@ -214,42 +214,37 @@ func TestKilledAtEveryWrite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stride := 1
-			if testing.Short() {
-				stride = 11
-			}
 			for _, after := range []bool{false, true} {
-				for n, more := 1, true; more; n += stride {
-					synctest.Test(t, func(t *testing.T) {
-						w := newWorld(t)
-						w.scaled(t, "web", 4)
-						if c.fault != nil {
-							w.hosts.On(*c.fault, fake.Fail(lifecycle.ScriptFailed))
+				sweep(t, 1, every(1, 11), func(t *testing.T, n int) (more bool) {
+					w := newWorld(t)
+					w.scaled(t, "web", 4)
+					if c.fault != nil {
+						w.hosts.On(*c.fault, fake.Fail(lifecycle.ScriptFailed))
+					}
+					fleet := func() *ec2.Fleet {
+						f := w.fleet(ec2.Selection{Groups: []string{"web"}})
+						if c.green {
+							f.Green = &ec2.Green{}
 						}
-						fleet := func() *ec2.Fleet {
-							f := w.fleet(ec2.Selection{Groups: []string{"web"}})
-							if c.green {
-								f.Green = &ec2.Green{}
-							}
-							return f
-						}
-						var res *cutover.Result
-						w.run(t, func() {
-							res, more = w.kill(t, n, after, fleet, c.strategy)
-							time.Sleep(5 * time.Minute)
-						})
-						require.Equal(t, c.status, string(res.Status), "write %d, after %v: %+v", n, after, res.Failure)
-						require.Equal(t, c.groups, w.Groups.Names(), "write %d, after %v", n, after)
-						for _, g := range c.groups {
-							require.Empty(t, w.Groups.Suspended(g), "write %d, after %v: %s", n, after, g)
-						}
-						require.Len(t, w.Serving(w.arn), 4, "write %d, after %v", n, after)
-						done := w.hosts.Done()
-						for i, s := range done {
-							require.Equal(t, i, slices.Index(done, s), "write %d, after %v: %s was done twice", n, after, s)
-						}
+						return f
+					}
+					var res *cutover.Result
+					w.run(t, func() {
+						res, more = w.kill(t, n, after, fleet, c.strategy)
+						time.Sleep(5 * time.Minute)
 					})
-				}
+					require.Equal(t, c.status, string(res.Status), "write %d, after %v: %+v", n, after, res.Failure)
+					require.Equal(t, c.groups, w.Groups.Names(), "write %d, after %v", n, after)
+					for _, g := range c.groups {
+						require.Empty(t, w.Groups.Suspended(g), "write %d, after %v: %s", n, after, g)
+					}
+					require.Len(t, w.Serving(w.arn), 4, "write %d, after %v", n, after)
+					done := w.hosts.Done()
+					for i, s := range done {
+						require.Equal(t, i, slices.Index(done, s), "write %d, after %v: %s was done twice", n, after, s)
+					}
+					return more
+				})
 			}
 		})
 	}

@@ -3,7 +3,6 @@ package ec2_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -30,77 +29,72 @@ func TestEveryFaultAtEveryCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stride := 7
-			if testing.Short() {
-				stride = 41
-			}
 			for _, fault := range awsfake.Faults() {
-				for n, more := 0, true; more; n += stride {
-					synctest.Test(t, func(t *testing.T) {
-						w := newWorld(t)
-						w.scaled(t, "web", 4)
-						first := len(w.API.Calls())
-						more = false
-						w.API.Inject(func(call awsfake.Call) awsfake.Fault {
-							if call.N != first+n {
-								return awsfake.NoFault
-							}
-							more = true
-							return fault
-						})
-						success, what := false, ""
-						var fewest int // until the deployment has ended; then Auto Scaling does what it likes
-						w.run(t, func() {
-							over := make(chan bool)
-							fewest = 4
-							go func() {
-								for {
-									select {
-									case <-over:
-										return
-									case <-time.After(time.Second):
-										fewest = min(fewest, len(w.Serving(w.arn)))
-									}
-								}
-							}()
-							d := w.deployment(t, c.fleet(w), c.strategy)
-							d.ID = "d-1"
-							ctx, stop := context.WithTimeout(t.Context(), 12*time.Hour) // it must not wait for ever
-							defer stop()
-							res, err := d.Run(ctx)
-							over <- true
-							success = err == nil && string(res.Status) == "Succeeded"
-							if err == nil && res.Failure != nil {
-								what = res.Failure.Message
-							} else if err != nil {
-								what = err.Error()
-							}
-							time.Sleep(5 * time.Minute)
-						})
-						if !more {
-							return
+				sweep(t, 0, every(7, 41), func(t *testing.T, n int) (more bool) {
+					w := newWorld(t)
+					w.scaled(t, "web", 4)
+					first := len(w.API.Calls())
+					more = false
+					w.API.Inject(func(call awsfake.Call) awsfake.Fault {
+						if call.N != first+n {
+							return awsfake.NoFault
 						}
-						call := w.API.Calls()[first+n]
-						at := func(text string) string { return text + ": " + string(fault) + " at " + call.Name() + ": " + what }
-						if passes[fault] {
-							require.True(t, success, at("it passes"))
-							require.GreaterOrEqual(t, fewest, c.fewest, at("fewest"))
-							require.Len(t, w.Serving(w.arn), 4, at("serving"))
-						}
-						if fault != awsfake.AccessDenied { // who may not, cannot give back either
-							for _, g := range w.Groups.Names() {
-								require.Empty(t, w.Groups.Suspended(g), at(g))
-							}
-						}
-						require.NotContains(t, what, context.DeadlineExceeded.Error(), at("for ever"))
-						groups := w.Groups.Names()
-						last := groups[len(groups)-1]
-						if success && fault != awsfake.AccessDenied { // what could not be given back is a note
-							require.NotEmpty(t, w.Serving(w.arn), at("serving"))
-							require.Equal(t, []string{w.arn}, w.group(t, last).TargetGroupARNs, at(last))
-						}
+						more = true
+						return fault
 					})
-				}
+					success, what := false, ""
+					var fewest int // until the deployment has ended; then Auto Scaling does what it likes
+					w.run(t, func() {
+						over := make(chan bool)
+						fewest = 4
+						go func() {
+							for {
+								select {
+								case <-over:
+									return
+								case <-time.After(time.Second):
+									fewest = min(fewest, len(w.Serving(w.arn)))
+								}
+							}
+						}()
+						d := w.deployment(t, c.fleet(w), c.strategy)
+						d.ID = "d-1"
+						ctx, stop := context.WithTimeout(t.Context(), 12*time.Hour) // it must not wait for ever
+						defer stop()
+						res, err := d.Run(ctx)
+						over <- true
+						success = err == nil && string(res.Status) == "Succeeded"
+						if err == nil && res.Failure != nil {
+							what = res.Failure.Message
+						} else if err != nil {
+							what = err.Error()
+						}
+						time.Sleep(5 * time.Minute)
+					})
+					if !more {
+						return
+					}
+					call := w.API.Calls()[first+n]
+					at := func(text string) string { return text + ": " + string(fault) + " at " + call.Name() + ": " + what }
+					if passes[fault] {
+						require.True(t, success, at("it passes"))
+						require.GreaterOrEqual(t, fewest, c.fewest, at("fewest"))
+						require.Len(t, w.Serving(w.arn), 4, at("serving"))
+					}
+					if fault != awsfake.AccessDenied { // who may not, cannot give back either
+						for _, g := range w.Groups.Names() {
+							require.Empty(t, w.Groups.Suspended(g), at(g))
+						}
+					}
+					require.NotContains(t, what, context.DeadlineExceeded.Error(), at("for ever"))
+					groups := w.Groups.Names()
+					last := groups[len(groups)-1]
+					if success && fault != awsfake.AccessDenied { // what could not be given back is a note
+						require.NotEmpty(t, w.Serving(w.arn), at("serving"))
+						require.Equal(t, []string{w.arn}, w.group(t, last).TargetGroupARNs, at(last))
+					}
+					return more
+				})
 			}
 		})
 	}

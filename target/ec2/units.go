@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -194,7 +193,7 @@ func (f *Fleet) serving(ctx context.Context, line []types.AutoScalingGroup, root
 	}
 	var in []types.AutoScalingGroup
 	for _, g := range line {
-		if slices.ContainsFunc(g.Instances, func(i types.Instance) bool { return weights[aws.ToString(i.InstanceId)] > 0 }) {
+		if serves(g, weights) {
 			in = append(in, g)
 		}
 	}

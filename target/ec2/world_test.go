@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -165,4 +166,20 @@ func statuses(res *cutover.Result) string {
 func (w *world) pass(t *testing.T, d time.Duration) {
 	t.Helper()
 	w.run(t, func() { time.Sleep(d) })
+}
+
+// every is the step of a sweep: short is that of short mode.
+func every(long, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return long
+}
+
+// sweep runs do for every step-th number, each in a bubble of its own, until there is no
+// more to be cut off.
+func sweep(t *testing.T, first, step int, do func(t *testing.T, n int) (more bool)) {
+	for n, more := first, true; more; n += step {
+		synctest.Test(t, func(t *testing.T) { more = do(t, n) })
+	}
 }

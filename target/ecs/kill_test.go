@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
-	"github.com/cutover-deploy/cutover/lifecycle/journal/journaltest"
 )
 
 var errCrash = errors.New("the controller died")
@@ -43,7 +43,7 @@ func killedAt(t *testing.T, sc scenario, when string, n int) (died bool) {
 	w := newWorld(t)
 	ctx, stop := context.WithTimeoutCause(t.Context(), 48*time.Hour, errors.New("it never ends"))
 	defer stop()
-	res, err := sc.prepare(ctx, w, dying(&w.log, when, n, func() error { return errCrash })).Run(ctx)
+	res, err := sc.prepare(ctx, w, killtest.Journal(&w.log, when, n, func() error { return errCrash })).Run(ctx)
 	if died = errors.Is(err, errCrash); died {
 		time.Sleep(3 * time.Minute) // until somebody notices
 		res, err = makeSure(ctx, w, sc)
@@ -53,25 +53,6 @@ func killedAt(t *testing.T, sc scenario, when string, n int) (died bool) {
 	made := w.fake.Made()
 	require.LessOrEqual(t, len(slices.DeleteFunc(made, func(id string) bool { return id != "d-2" })), 1)
 	return died
-}
-
-// dying is a journal whose controller dies before or after a write; n counts from 1.
-func dying(j journal.Journal, when string, n int, die func() error) journal.Journal {
-	writes := 0
-	count := func([]lifecycle.Record) error {
-		if writes++; writes == n {
-			return die()
-		}
-		return nil
-	}
-	tap := &journaltest.Tap{Journal: j}
-	switch when {
-	case "before":
-		tap.Before = count
-	case "after":
-		tap.After = count
-	}
-	return tap
 }
 
 // makeSure is resumed for a scenario. Who watched the first controller tells the next one what it saw.

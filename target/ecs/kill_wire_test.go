@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -27,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/internal/moto"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -64,10 +64,7 @@ func TestLife(t *testing.T) {
 	w := &world{TB: t, ecs: ecssdk.NewFromConfig(cfg), elb: elbsdk.NewFromConfig(cfg), scaling: scaling.NewFromConfig(cfg),
 		blue: it.Blue, green: it.Green, production: it.Production, test: it.Test, hooks: &hooks{}}
 	w.dir = w.revision("web:2", "")
-	j := dying(&journal.File{Dir: filepath.Join(it.Dir, "journal")}, it.When, it.N, func() error {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // until it has come
-	})
+	j := killtest.Journal(&journal.File{Dir: filepath.Join(it.Dir, "journal")}, it.When, it.N, killtest.Now)
 	res, err := resumed(t.Context(), scenarios[it.Scenario].overTheWire(t.Context(), w, j))
 	require.NoError(t, err)
 	end := verdict{Status: res.Status}
@@ -87,7 +84,7 @@ func (it life) live(t *testing.T) (killed bool, end verdict) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestLife$", "-test.timeout=2m")
 	cmd.Env = append(os.Environ(), lifeEnv+"="+string(args), "TMPDIR="+it.Dir) // who is killed leaves files
 	said, err := cmd.CombinedOutput()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+	if killtest.Died(cmd) {
 		return true, verdict{}
 	}
 	require.NoError(t, err, "%s", said)

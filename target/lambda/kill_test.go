@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,10 +23,10 @@ import (
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/appspec"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/internal/moto"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
-	"github.com/cutover-deploy/cutover/lifecycle/journal/journaltest"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -77,7 +76,7 @@ func (it trial) control() error {
 	server := &moto.Server{URL: it.URL}
 	d := &cutover.Deployment{Group: "checkout", ID: "d-it", Revision: revision.Dir(it.Dir), WorkDir: it.Dir,
 		Strategy: strategy.Lambda{Shift: strategy.Canary(10, 50*time.Millisecond)}, Rollback: rollback.Policy{OnFailure: true},
-		Journal: it.killing(&journal.File{Dir: filepath.Join(it.Dir, "journal")}),
+		Journal: killtest.Journal(&journal.File{Dir: filepath.Join(it.Dir, "journal")}, it.When, it.N, killtest.Now),
 		Target: &lambda.Alias{Client: emulated{awslambda.NewFromConfig(server.Config())}, Spec: spec, Hooks: &function.Hooks{
 			Ledger: &function.Files{Dir: filepath.Join(it.Dir, "hooks")},
 			Caller: &function.Names{Named: map[string]function.Caller{"LooksBefore": hook, "LooksAfter": hook}}}}}
@@ -112,21 +111,6 @@ func (it trial) hook(_ context.Context, e lifecycle.Env, _ io.Writer) error {
 	return err
 }
 
-// killing is a journal that ends its process at a write.
-func (it trial) killing(j journal.Journal) journal.Journal {
-	count := func(now string) func([]lifecycle.Record) error {
-		writes := 0
-		return func([]lifecycle.Record) error {
-			if writes++; now == it.When && writes == it.N {
-				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-				select {} // until it has come
-			}
-			return nil
-		}
-	}
-	return &journaltest.Tap{Journal: j, Before: count("before"), After: count("after")}
-}
-
 // live runs a controller to its end or its death.
 func (it trial) live() (killed bool, end string, err error) {
 	args, err := json.Marshal(it)
@@ -138,7 +122,7 @@ func (it trial) live() (killed bool, end string, err error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+	if killtest.Died(cmd) {
 		return true, "", nil
 	}
 	if err != nil {
