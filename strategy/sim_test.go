@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 2000, "how many seeds the simulation runs")
+	simSeeds = flag.Int("sim.seeds", 2000, "how many seeds the simulation runs; in short mode it is a tenth")
 	simSeed  = flag.Uint64("sim.seed", 0, "run this one seed, and say what happens")
 )
 
@@ -442,8 +442,11 @@ func TestSimulation(t *testing.T) {
 		require.Empty(t, try(s))
 		return
 	}
-	first := rand.Uint64()
-	for i := range *simSeeds {
+	first, seeds := rand.Uint64(), *simSeeds
+	if testing.Short() {
+		seeds /= 10
+	}
+	for i := range seeds {
 		seed := first + uint64(i)
 		s := newSim(seed, Next)
 		if v := try(s); v != "" {

@@ -7,8 +7,9 @@
 # Needs Go, sshd, ssh and rsync; Ansible is measured where it is installed. Each round
 # does all of them once, one after another, so that what else the machine does hits all
 # alike; the table has medians. Logging in is measured alone, too: all pay for it, and it
-# is the larger part of a second deployment. Nothing is touched but a directory of its
-# own, in DIR (default: /dev/shm, since a disk would be what is measured).
+# is the larger part of a second deployment, unless the same program goes on with the
+# connections that it has. Nothing is touched but a directory of its own, in DIR (default:
+# /dev/shm, since a disk would be what is measured).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -75,9 +76,9 @@ ssh_options=(-F none -p "$port" -i "$work/key" -o "UserKnownHostsFile=$work/know
 go build -trimpath -ldflags '-s -w' -o "$work/cutover" ./examples/ssh
 
 # --- what is compared
-ours() { # REVISION: deploys to all hosts, half at a time
+ours() { # REVISION [FLAGS...]: deploys to all hosts, half at a time
 	"$work/cutover" -config /dev/null -user "$(id -un)" -key "$work/key" -known-hosts "$work/known" -journal "$work/journal" \
-		-state "$work/hosts/{host}/state" -root "$work/hosts/{host}/root" -strategy half -revision "$1" "${targets[@]}" >"$work/out" 2>&1 ||
+		-state "$work/hosts/{host}/state" -root "$work/hosts/{host}/root" -strategy half -revision "$1" "${@:2}" "${targets[@]}" >"$work/out" 2>&1 ||
 		{ cat "$work/out"; exit 1; }
 }
 loop() { # one connection and one command for each host
@@ -129,8 +130,17 @@ timed() { # NAME COMMAND...
 	from=$(date +%s%N)
 	"$@"
 	to=$(date +%s%N)
-	echo $(((to - from) / 1000000)) >>"$work/times-$name"
-	echo "  $name: $(((to - from) / 1000000)) ms" >&2
+	took "$name" "$from" "$to"
+}
+took() { # NAME FROM TO, in nanoseconds
+	echo $((($3 - $2) / 1000000)) >>"$work/times-$1"
+	echo "  $1: $((($3 - $2) / 1000000)) ms" >&2
+}
+kept() { # a program that goes on has its connections: from the end of its first deployment to that of its second
+	local ends
+	ours "$app" -json -revision "$next"
+	mapfile -t ends < <(sed -nE 's/^\{"seq":[0-9]+,"time":"([^"]+)","kind":"finished".*/\1/p' "$work/out")
+	took kept "$(date -d "${ends[0]}" +%s%N)" "$(date -d "${ends[1]}" +%s%N)"
 }
 clean() { # what was deployed, but for the agents' executables with KEEP
 	local d
@@ -149,6 +159,8 @@ for ((n = 1; n <= rounds; n++)); do
 	clean keep
 	timed first ours "$app"
 	timed second ours "$next"
+	clean keep
+	kept
 	timed login login
 	timed loop loop
 	timed rsync sync_all "$app"
@@ -180,6 +192,7 @@ row() { [ -f "$work/times-$2" ] && printf '%-46s %8d %8.2f\n' "$1" "$(median "$2
 row "cutover, the executable is on the hosts" first
 row "cutover, the executable is sent first" cold
 row "cutover, second revision with 1 % changed" second
+row "cutover, the same by a program that goes on" kept
 row "ssh, logging in and nothing else" login
 row "ssh loop, one connection and one command" loop
 row "rsync -az alone, no hooks" rsync

@@ -17,6 +17,8 @@
 // agent. With -inventory hosts come from a file; -group names one of its groups, -tags
 // says which tags they must have. Hosts with Windows are refused.
 //
+// Several revisions are deployed one after another, over the same connections.
+//
 // Kill it at any moment and start it again with -resume: it goes on where it was, and
 // so do the hosts meanwhile. The journal is in -journal, one for each -name.
 //
@@ -102,9 +104,14 @@ func deploy(ctx context.Context, o *options, stdout, stderr io.Writer) (bool, er
 	}
 	defer p.Track.Display.Close()
 	if o.plan {
-		return true, console.PrintPlan(ctx, p.Deployment(o.revision), o.json, stdout)
+		return true, console.PrintPlan(ctx, p.Deployment(o.revisions[0]), o.json, stdout)
 	}
-	return p.Deploy(ctx, o.revision, o.resume)
+	for _, src := range o.revisions {
+		if ok, err := p.Deploy(ctx, src, o.resume); !ok || err != nil {
+			return ok, err
+		}
+	}
+	return true, nil
 }
 
 // hostsFor makes the hosts of the command line or of the inventory.

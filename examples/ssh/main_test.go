@@ -39,9 +39,10 @@ func TestMain(m *testing.M) {
 
 // world is a host behind a server in this process, and a revision.
 type world struct {
-	t    *testing.T
-	dir  string
-	args []string // that say how to get there
+	t      *testing.T
+	server *sshtest.Server
+	dir    string
+	args   []string // that say how to get there
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	dir, err := os.MkdirTemp("", "ssh-example-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	w := &world{t: t, dir: dir}
+	w := &world{t: t, server: s, dir: dir}
 	// Where nothing else is said the hosts of one machine would share their state.
 	host, port, _ := strings.Cut(s.Address, ":")
 	inventory := "defaults: {user: me, port: " + port + "}\nhosts:\n  web-1: {address: " + host + ", tags: {role: web}}\n  db-1: {address: localhost, tags: {role: db}}\ngroups:\n  web: \"role=web\"\n"
@@ -103,6 +104,19 @@ func TestDeploysToAGroupOfTheInventory(t *testing.T) {
 	require.Contains(t, out, "web-1")
 	require.NotContains(t, out, "db-1")
 	require.Equal(t, "hello", w.read("srv/page"))
+}
+
+func TestRevisionsAfterOneAnotherTakeOneLogin(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.revision(""), w.revision("echo second >> $CUTOVER_ROOT/ran")
+	status, out, errs := w.start("-group", "web", "-revision", first, "-revision", second)
+	require.Zero(t, status, out+errs)
+	require.Equal(t, "run\nrun\nsecond\n", w.read("ran"))
+	require.EqualValues(t, 1, w.server.Logins.Load())
+
+	status, out, errs = w.start("-group", "web", "-revision", w.revision("exit 7"), "-revision", w.revision("echo third >> $CUTOVER_ROOT/ran"))
+	require.Equal(t, 1, status, out+errs)
+	require.NotContains(t, w.read("ran"), "third", "nothing is deployed after a failure")
 }
 
 func TestPlanConnectsToNothing(t *testing.T) {
@@ -181,7 +195,7 @@ func TestUsageExitsWith2(t *testing.T) {
 	rev := w.revision("")
 	for i, args := range [][]string{
 		{}, {"-revision", rev, "-nonsense"}, {"-revision", rev, "-group", "none"}, {"-revision", rev, "-tags", "role=none"}, {"-revision", rev, "-tags", "role=\"x"},
-		{"-revision", rev, "-strategy", "some"}, {"-revision", rev, "-plan", "-resume"}, {"-revision", rev + "/none"}, {"-revision", rev, "-name", "../x"},
+		{"-revision", rev, "-strategy", "some"}, {"-revision", rev, "-plan", "-resume"}, {"-revision", rev, "-revision", rev, "-resume"}, {"-revision", rev, "-revision", rev, "-plan"}, {"-revision", rev + "/none"}, {"-revision", rev, "-name", "../x"},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			status, out, errs := w.start(args...)

@@ -19,7 +19,7 @@ import (
 
 // options are the flags, checked.
 type options struct {
-	revision  revision.Source
+	revisions []revision.Source // to deploy one after another
 	strategy  strategy.Strategy // nil: one at a time
 	hosts     []*onprem.SSH
 	access    onprem.Access
@@ -42,9 +42,10 @@ type options struct {
 // written nothing.
 func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
-	var path, by string
+	var paths console.List
+	var by string
 	fs := flag.NewFlagSet("ssh", flag.ContinueOnError)
-	fs.StringVar(&path, "revision", "", "deploy the directory or archive at `PATH`")
+	fs.Var(&paths, "revision", "deploy the directory or archive at `PATH`; may be repeated, and each is then deployed once the one before it is, over the same connections")
 	fs.StringVar(&o.inventory, "inventory", "", "deploy to the hosts that `FILE` lists")
 	fs.StringVar(&o.group, "group", "", "only those of the inventory's group `NAME`")
 	fs.StringVar(&o.tags, "tags", "", "only those that have the tags in `TEXT`, such as \"role=web; env=prod, env=canary\"")
@@ -68,17 +69,19 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	if err := console.Parse(fs, "Deploys a revision to hosts over SSH: ssh [flags] -revision PATH [HOST ...]", args, stderr); err != nil {
 		return o, err
 	}
-	return o, o.check(path, by, fs.Args())
+	return o, o.check(paths, by, fs.Args())
 }
 
 var nameText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-func (o *options) check(path, by string, addresses []string) (err error) {
+func (o *options) check(paths []string, by string, addresses []string) (err error) {
 	switch {
-	case path == "":
+	case len(paths) == 0:
 		return errors.New("-revision is missing: name a directory or an archive")
 	case len(addresses) == 0 && o.inventory == "":
 		return errors.New("there are no hosts: name them, or an -inventory")
+	case len(paths) > 1 && (o.resume || o.plan):
+		return errors.New("-plan and -resume are about one deployment: name one -revision")
 	case o.resume && o.plan:
 		return errors.New("-plan prints what a new deployment would do: leave out -resume")
 	case o.inventory == "" && (o.group != "" || o.tags != ""):
@@ -86,8 +89,12 @@ func (o *options) check(path, by string, addresses []string) (err error) {
 	case !nameText.MatchString(o.name):
 		return fmt.Errorf("-name %q: want letters, digits, dots, dashes and underscores", o.name)
 	}
-	if o.revision, err = revision.Local(path); err != nil {
-		return fmt.Errorf("-revision: %w", err)
+	for _, path := range paths {
+		src, err := revision.Local(path)
+		if err != nil {
+			return fmt.Errorf("-revision: %w", err)
+		}
+		o.revisions = append(o.revisions, src)
 	}
 	if by != "" {
 		if o.strategy, err = strategy.Parse(by); err != nil {

@@ -29,9 +29,13 @@ const Require = "CUTOVER_REQUIRE"
 
 // Start starts an emulator that ends with the test, with further variables in its
 // environment. Where there is none the test is skipped, or fails if [Require] has
-// "moto".
+// "moto". In short mode it is skipped, too: it takes seconds, and the fakes in the process
+// come to the same code.
 func Start(t testing.TB, env ...string) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED in short mode: what is tried with an emulator of AWS")
+	}
 	program, err := exec.LookPath("moto_server")
 	if err != nil {
 		missing(t, "moto_server is not on the PATH")

@@ -290,7 +290,8 @@ func (s *Server) run(ch ssh.Channel, command string) {
 	if !s.Bare {
 		path += ":" + os.Getenv("PATH")
 	}
-	cmd.Env = []string{"PATH=" + path, "HOME=" + os.TempDir()}
+	// With the race detector programs sleep for a second at their end unless told not to.
+	cmd.Env = []string{"PATH=" + path, "HOME=" + os.TempDir(), "GORACE=" + os.Getenv("GORACE")}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		_ = ch.Close()

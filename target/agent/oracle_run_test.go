@@ -210,7 +210,7 @@ func (r *oracleRun) runChild(t *testing.T, order childOrder, killAfter float64) 
 	require.NoError(t, err)
 	defer out.Close()
 	cmd := exec.Command(self)
-	cmd.Dir, cmd.Env = r.root, append(slices.Clone(order.Env), childVar+"="+path)
+	cmd.Dir, cmd.Env = r.root, append(slices.Clone(order.Env), childVar+"="+path, "GORACE="+os.Getenv("GORACE"))
 	cmd.Stdout, cmd.Stderr = out, out
 	require.NoError(t, cmd.Start())
 	limit := 60 * time.Second

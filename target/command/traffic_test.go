@@ -63,7 +63,7 @@ func balancer(t *testing.T) (*command.Traffic, string) {
 	dir := t.TempDir()
 	return &command.Traffic{
 		Set: []string{exe, "set", "{unit}", "{weight}"}, Get: []string{exe, "get", "{unit}"},
-		Env: []string{dirVar + "=" + dir}, Grace: time.Second,
+		Env: []string{dirVar + "=" + dir, "GORACE=" + os.Getenv("GORACE")}, Grace: time.Second,
 	}, dir
 }
 

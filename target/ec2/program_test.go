@@ -29,7 +29,7 @@ func other() (name, uname string) {
 func (r *real) saying(ids ...string) {
 	_, uname := other()
 	r.run.Run = ssm.Shell(func(host, script string) string {
-		script = strings.Replace(script, mark, host, 1)
+		script = meant(host, script)
 		for _, id := range ids {
 			if id == host {
 				script = "uname() { echo '" + uname + "'; }\n" + script

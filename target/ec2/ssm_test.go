@@ -92,6 +92,12 @@ type real struct {
 
 const mark = "@CUTOVER-HOST@"
 
+// meant makes the script of a command the one of a host. With the race detector programs
+// sleep for a second at their end unless they are told not to.
+func meant(host, script string) string {
+	return "export GORACE='" + os.Getenv("GORACE") + "'\n" + strings.Replace(script, mark, host, 1)
+}
+
 func newReal(t *testing.T, n int) *real {
 	t.Helper()
 	for _, tool := range []string{"sh", "curl", "sed"} {
@@ -102,7 +108,7 @@ func newReal(t *testing.T, n int) *real {
 	root, err := os.MkdirTemp("", "ec2") // short: there are sockets in it
 	require.NoError(t, err)
 	r := &real{api: &awsfake.API{}, world: &machines.World{}, store: newServed(t), root: root}
-	r.run = ssm.New(r.api, ssm.Shell(func(host, script string) string { return strings.Replace(script, mark, host, 1) }))
+	r.run = ssm.New(r.api, ssm.Shell(meant))
 	r.run.Known = r.world.Up
 	for range n {
 		r.add(t, r.world.Launch("eu-central-1a", map[string]string{"role": "web"}))

@@ -125,9 +125,6 @@ func TestStepsThatCannotBePut(t *testing.T) {
 // Over the wire: agents, batches and revisions go through the bucket to real agents, by
 // addresses that need no credentials.
 func TestMotoBucket(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: an emulator takes seconds")
-	}
 	c := s3.NewFromConfig(moto.Start(t).Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	_, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("web"), CreateBucketConfiguration: &types.CreateBucketConfiguration{
 		LocationConstraint: types.BucketLocationConstraintEuCentral1}})

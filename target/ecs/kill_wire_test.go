@@ -158,9 +158,6 @@ func (f *front) sets() int {
 // A controller is killed for real before and after every write to its journal, and another
 // process goes on: the same end, read back through the plain SDK, and one task set made.
 func TestKilledAtEveryWriteOverTheWire(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED in short mode: controllers that are killed; TestKilledAtEveryWrite has the same without processes")
-	}
 	for _, name := range []string{"canary", "failing after traffic"} {
 		require.Contains(t, scenarios, name)
 		for _, when := range []string{"before", "after"} {

@@ -157,9 +157,6 @@ func (it trial) whole(c *awslambda.Client) (killed bool, end string, err error) 
 // A controller is killed for real before and after every write to its journal, and
 // another process goes on: the same end, no hook called twice.
 func TestKilledAtEveryWrite(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED in short mode: controllers that are killed; TestG22_CrashAtEveryWrite has the same without processes")
-	}
 	t.Parallel() // it waits most of the time
 	server := moto.Start(t)
 	c := motoWorld(t, server, home)

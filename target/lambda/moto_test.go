@@ -98,9 +98,6 @@ func twoVersions(t testing.TB, server *moto.Server, c *awslambda.Client, name st
 }
 
 func TestConformanceOverTheWire(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED in short mode: the conformance suite over the wire; TestConformance has it in the process")
-	}
 	server := moto.Start(t)
 	targettest.Run(t, func(t *testing.T) *targettest.Harness {
 		server.Post(t, "/moto-api/reset", "")

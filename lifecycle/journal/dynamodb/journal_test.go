@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,6 +73,9 @@ func TestLargeAppends(t *testing.T) {
 		j, _ := tb.controller("one")
 		l := open(t, j)
 		sizes := []int{10, 500_000, 900_000, 8_000_000, 100}
+		if testing.Short() {
+			sizes[3] = 1_000_000 // the race detector takes its time to compress
+		}
 		for i, n := range sizes {
 			require.NoError(t, l.Append(t.Context(), big("d-1", int64(2*i+1), n), record("d-1", int64(2*i+2))))
 		}
@@ -257,5 +262,31 @@ func TestCancelledOpenReturnsItsCause(t *testing.T) {
 		time.AfterFunc(time.Second, func() { cancel(errNothing) })
 		_, err := j.Open(ctx, "web")
 		require.ErrorIs(t, err, errNothing)
+	})
+}
+
+// Whoever may only read can: plans and status call nothing else.
+func TestReadersCallWhatTheyMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := newTable()
+		j, _ := tb.controller("one")
+		l := open(t, j)
+		require.NoError(t, l.Append(t.Context(), big("d-1", 1, 900_000), record("d-1", 2)))
+		require.NoError(t, l.Close())
+
+		written := len(tb.api.Calls())
+		ids, err := j.Reader("web").Deployments(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"d-1"}, ids)
+		require.Equal(t, []int64{1, 2}, seqs(t, j.Reader("web"), "d-1", 1))
+		_, err = j.Holder(t.Context(), "web")
+		require.NoError(t, err)
+		called := map[string]bool{}
+		for _, c := range tb.api.Calls()[written:] {
+			called["dynamodb:"+c.Operation] = true
+		}
+		var policy struct{ Statement []struct{ Action []string } }
+		require.NoError(t, json.Unmarshal([]byte(dynamodb.ReadPolicy("arn")), &policy))
+		require.ElementsMatch(t, policy.Statement[0].Action, slices.Collect(maps.Keys(called)))
 	})
 }

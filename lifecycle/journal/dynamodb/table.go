@@ -71,7 +71,8 @@ func Policy(tableARN string) string {
 	return policy(tableARN, "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:ConditionCheckItem")
 }
 
-// ReadPolicy is the same for those who only read: plans and status.
+// ReadPolicy is the same for those who only read, by way of [Journal.Reader] and
+// [Journal.Holder]: plans and status.
 func ReadPolicy(tableARN string) string {
 	return policy(tableARN, "dynamodb:GetItem", "dynamodb:Query")
 }

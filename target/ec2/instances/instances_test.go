@@ -85,9 +85,6 @@ func TestI12_PagesThatDoNotEnd(t *testing.T) {
 
 // Over the wire: what is asked for is understood.
 func TestMoto(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: an emulator takes seconds")
-	}
 	c := sdk.NewFromConfig(moto.Start(t, "MOTO_EC2_LOAD_DEFAULT_AMIS=false").Config())
 	e := instances.EC2{Client: c}
 	out, err := c.RunInstances(t.Context(), &sdk.RunInstancesInput{MinCount: aws.Int32(3), MaxCount: aws.Int32(3), ImageId: aws.String("ami-12c6146b"),
