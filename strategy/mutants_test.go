@@ -339,7 +339,7 @@ func TestSimulationFindsPlantedBugs(t *testing.T) {
 func find(t *testing.T, random bool, world func(seed uint64) *sim) string {
 	last := uint64(20_000)
 	if testing.Short() {
-		last = 1000
+		last = 200
 	}
 	for seed := uint64(1); seed <= last; seed++ {
 		s := world(seed)

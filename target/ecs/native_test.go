@@ -258,7 +258,7 @@ func TestNativeKilledAtEveryWrite(t *testing.T) {
 func TestNativeSingleFaults(t *testing.T) {
 	ends := map[string]int{}
 	for _, fault := range awsfake.Faults() {
-		for n, more := 0, true; more; n++ {
+		for n, more := 0, true; more; n += stride(7) {
 			t.Run(fmt.Sprintf("%s %d", fault, n), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := nativeWorld(t)

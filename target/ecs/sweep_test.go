@@ -31,11 +31,7 @@ func TestSingleFaults(t *testing.T) {
 			t.Parallel()
 			ends := map[string]int{}
 			for _, fault := range awsfake.Faults() {
-				every := 1
-				if testing.Short() {
-					every = 7
-				}
-				for n, more := 0, true; more; n += every {
+				for n, more := 0, true; more; n += stride(13) {
 					t.Run(fmt.Sprintf("%s %d", fault, n), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							var end string
@@ -48,6 +44,14 @@ func TestSingleFaults(t *testing.T) {
 			t.Log(ends)
 		})
 	}
+}
+
+// stride is the step of a sweep: 1, and in short mode another.
+func stride(short int) int {
+	if testing.Short() {
+		return short
+	}
+	return 1
 }
 
 // withFault runs a scenario with a fault on its nth call, and says how it ended and whether

@@ -28,7 +28,7 @@ func TestSingleFaultSweep(t *testing.T) {
 			})
 			stride := 1
 			if testing.Short() {
-				stride = 7
+				stride = 13
 			}
 			ends := map[string]int{}
 			for n := 0; n < calls; n += stride {
