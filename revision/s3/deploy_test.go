@@ -84,7 +84,7 @@ func TestADeploymentFromS3IsResumedAndRolledBack(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	bad := deployment("d-2", newest)
 	bad.Observe = func(r lifecycle.Record) {
-		if r.Step.Event == lifecycle.AfterInstall {
+		if r.Step.Event == lifecycle.AfterInstall && r.Step.Unit == "host-1" {
 			cancel()
 		}
 	}
