@@ -194,7 +194,7 @@ func TestUsageExitsWith2(t *testing.T) {
 	w := newWorld(t)
 	rev := w.revision("")
 	for i, args := range [][]string{
-		{}, {"-revision", rev, "-nonsense"}, {"-revision", rev, "-group", "none"}, {"-revision", rev, "-tags", "role=none"}, {"-revision", rev, "-tags", "role=\"x"},
+		{}, {"-revision", ""}, {"-revision", rev, "-revision", ""}, {"-revision", rev, "-nonsense"}, {"-revision", rev, "-group", "none"}, {"-revision", rev, "-tags", "role=none"}, {"-revision", rev, "-tags", "role=\"x"},
 		{"-revision", rev, "-strategy", "some"}, {"-revision", rev, "-plan", "-resume"}, {"-revision", rev, "-revision", rev, "-resume"}, {"-revision", rev, "-revision", rev, "-plan"}, {"-revision", rev + "/none"}, {"-revision", rev, "-name", "../x"},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"github.com/cutover-deploy/cutover/examples/console"
 	"github.com/cutover-deploy/cutover/revision"
@@ -76,7 +77,7 @@ var nameText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 func (o *options) check(paths []string, by string, addresses []string) (err error) {
 	switch {
-	case len(paths) == 0:
+	case len(paths) == 0 || slices.Contains(paths, ""): // an empty path would be the working directory
 		return errors.New("-revision is missing: name a directory or an archive")
 	case len(addresses) == 0 && o.inventory == "":
 		return errors.New("there are no hosts: name them, or an -inventory")
