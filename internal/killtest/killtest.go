@@ -1,11 +1,13 @@
 // Package killtest is for tests in which a controller dies at a write of its journal, as
-// by kill -9 in a process of its own, or by an error within the test.
+// by kill -9 in a process of its own, or by an error within the test, and for sweeps over
+// all such moments.
 package killtest
 
 import (
 	"os"
 	"os/exec"
 	"syscall"
+	"testing"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
@@ -43,4 +45,13 @@ func Now() error {
 func Died(cmd *exec.Cmd) bool {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// Every is the step of a sweep: short is that of short mode, where nothing needs every
+// moment.
+func Every(long, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return long
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -95,7 +96,7 @@ func TestCutOffAtEveryCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sweep(t, 0, every(1, 13), func(t *testing.T, n int) (more bool) {
+			sweep(t, 0, killtest.Every(1, 13), func(t *testing.T, n int) (more bool) {
 				w := newWorld(t)
 				w.scaled(t, "web", 4)
 				w.minimum(t, "web", 3)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
@@ -31,7 +32,7 @@ func TestExistingGreenFleetKilledAtEveryWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, after := range []bool{false, true} {
-				sweep(t, 1, every(1, 11), func(t *testing.T, n int) (more bool) {
+				sweep(t, 1, killtest.Every(1, 11), func(t *testing.T, n int) (more bool) {
 					w := newWorld(t)
 					fleet := func() *ec2.Fleet { return w.discovering(color("blue"), color("green")) }
 					var blue, green []string

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/awsfake/ec2world"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
@@ -138,7 +139,7 @@ func TestExistingGreenGroup(t *testing.T) {
 // cut off.
 func TestAGreenGroupIsNotRegisteredAsAWhole(t *testing.T) {
 	for _, keep := range []bool{false, true} {
-		sweep(t, 0, every(1, 13), func(t *testing.T, n int) (more bool) {
+		sweep(t, 0, killtest.Every(1, 13), func(t *testing.T, n int) (more bool) {
 			w := newWorld(t)
 			w.scaled(t, "blue", 4)
 			require.NoError(t, w.Group(t.Context(), "green", 4))

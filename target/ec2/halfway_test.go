@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
 )
@@ -25,7 +26,7 @@ func TestCutOffBetweenTwoLoadBalancers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sweep(t, 0, every(1, 3), func(t *testing.T, n int) (more bool) {
+			sweep(t, 0, killtest.Every(1, 3), func(t *testing.T, n int) (more bool) {
 				w := newWorld(t)
 				w.Classic.Add("old", 20*time.Second)
 				w.behind = []string{"old"}

@@ -305,7 +305,7 @@ func (tr trial) run(t *testing.T) (kills, fewest int, e ended) {
 // another process goes on: the same end, nothing done twice, as many in traffic as were
 // promised at any time, nothing left suspended.
 func TestKilledForReal(t *testing.T) {
-	stride := every(1, 15)
+	stride := killtest.Every(1, 15)
 	for name, c := range killable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

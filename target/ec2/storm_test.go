@@ -15,6 +15,7 @@ import (
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal"
 	"github.com/cutover-deploy/cutover/strategy"
@@ -215,7 +216,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, after := range []bool{false, true} {
-				sweep(t, 1, every(1, 11), func(t *testing.T, n int) (more bool) {
+				sweep(t, 1, killtest.Every(1, 11), func(t *testing.T, n int) (more bool) {
 					w := newWorld(t)
 					w.scaled(t, "web", 4)
 					if c.fault != nil {

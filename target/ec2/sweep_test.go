@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
 )
@@ -30,7 +31,7 @@ func TestEveryFaultAtEveryCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, fault := range awsfake.Faults() {
-				sweep(t, 0, every(7, 41), func(t *testing.T, n int) (more bool) {
+				sweep(t, 0, killtest.Every(7, 41), func(t *testing.T, n int) (more bool) {
 					w := newWorld(t)
 					w.scaled(t, "web", 4)
 					first := len(w.API.Calls())

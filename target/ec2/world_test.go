@@ -168,14 +168,6 @@ func (w *world) pass(t *testing.T, d time.Duration) {
 	w.run(t, func() { time.Sleep(d) })
 }
 
-// every is the step of a sweep: short is that of short mode.
-func every(long, short int) int {
-	if testing.Short() {
-		return short
-	}
-	return long
-}
-
 // sweep runs do for every step-th number, each in a bubble of its own, until there is no
 // more to be cut off.
 func sweep(t *testing.T, first, step int, do func(t *testing.T, n int) (more bool)) {

@@ -27,7 +27,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, when := range []string{"before", "after"} {
-				for n, more := 1, true; more; n += stride(5) {
+				for n, more := 1, true; more; n += killtest.Every(1, 5) {
 					t.Run(fmt.Sprintf("%s write %d", when, n), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) { more = killedAt(t, sc, when, n) })
 					})

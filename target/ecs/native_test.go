@@ -21,6 +21,7 @@ import (
 	"github.com/cutover-deploy/cutover/internal/awsfake"
 	ecsfake "github.com/cutover-deploy/cutover/internal/awsfake/ecs"
 	elbfake "github.com/cutover-deploy/cutover/internal/awsfake/elb"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/lifecycle/journal/journaltest"
 	"github.com/cutover-deploy/cutover/revision"
@@ -258,7 +259,7 @@ func TestNativeKilledAtEveryWrite(t *testing.T) {
 func TestNativeSingleFaults(t *testing.T) {
 	ends := map[string]int{}
 	for _, fault := range awsfake.Faults() {
-		for n, more := 0, true; more; n += stride(7) {
+		for n, more := 0, true; more; n += killtest.Every(1, 7) {
 			t.Run(fmt.Sprintf("%s %d", fault, n), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := nativeWorld(t)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/strategy"
 )
@@ -31,7 +32,7 @@ func TestSingleFaults(t *testing.T) {
 			t.Parallel()
 			ends := map[string]int{}
 			for _, fault := range awsfake.Faults() {
-				for n, more := 0, true; more; n += stride(13) {
+				for n, more := 0, true; more; n += killtest.Every(1, 13) {
 					t.Run(fmt.Sprintf("%s %d", fault, n), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							var end string
@@ -44,14 +45,6 @@ func TestSingleFaults(t *testing.T) {
 			t.Log(ends)
 		})
 	}
-}
-
-// stride is the step of a sweep: 1, and in short mode another.
-func stride(short int) int {
-	if testing.Short() {
-		return short
-	}
-	return 1
 }
 
 // withFault runs a scenario with a fault on its nth call, and says how it ended and whether

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/internal/killtest"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/strategy"
 )
@@ -26,12 +27,8 @@ func TestSingleFaultSweep(t *testing.T) {
 				require.NoError(t, err)
 				calls = len(w.api.Calls())
 			})
-			stride := 1
-			if testing.Short() {
-				stride = 13
-			}
 			ends := map[string]int{}
-			for n := 0; n < calls; n += stride {
+			for n := 0; n < calls; n += killtest.Every(1, 13) {
 				for _, f := range awsfake.Faults() {
 					synctest.Test(t, func(t *testing.T) {
 						e, w := fakeEnv(t)
