@@ -122,7 +122,7 @@ func (h *hub) commit() github.Commit {
 	return github.Commit{
 		Owner: "acme", Repository: "shop", Commit: commit, BaseURL: h.api.URL,
 		Token:    func(context.Context) (string, error) { return secret, nil },
-		Transfer: revision.Transfer{Tries: 2, Window: 200 * time.Millisecond, Pause: time.Millisecond},
+		Transfer: revision.Transfer{Tries: 2, Pause: time.Millisecond},
 	}
 }
 
@@ -333,6 +333,7 @@ func TestF2_F4_BrokenOffEndlessAndSlow(t *testing.T) {
 		}
 	})
 	require.Contains(t, refused(t, revision.TooLarge, src), "at most 1048576 are allowed")
+	src.Transfer.Window = 200 * time.Millisecond
 	block := make(chan struct{})
 	defer close(block)
 	h.deliverBy(func(w http.ResponseWriter, _ int) bool {
@@ -341,7 +342,7 @@ func TestF2_F4_BrokenOffEndlessAndSlow(t *testing.T) {
 		<-block
 		return true
 	})
-	require.Contains(t, refused(t, revision.Stalled, src), "brought 20 bytes in 200ms")
+	require.Contains(t, refused(t, revision.Stalled, src), "bytes in 200ms; at least 1024 bytes per second are expected")
 }
 
 func TestF5_AVerifierDecides(t *testing.T) {

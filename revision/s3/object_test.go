@@ -102,8 +102,8 @@ func refused(t *testing.T, code revision.Code, src revision.Source) string {
 	return e.Error()
 }
 
-// quick does not wait long for anything.
-var quick = revision.Transfer{Tries: 2, Window: 200 * time.Millisecond, Pause: time.Millisecond}
+// quick does not wait between two tries.
+var quick = revision.Transfer{Tries: 2, Pause: time.Millisecond}
 
 func TestKindsOfBundlesAreSeenFromTheContent(t *testing.T) {
 	s := newStore(t)
@@ -297,6 +297,7 @@ func TestF4_EndlessAndSlow(t *testing.T) {
 	small.Transfer.Bytes = 10 << 20
 	require.Contains(t, refused(t, revision.TooLarge, small), "bytes; at most 10485760 are allowed")
 
+	o.Transfer.Window = 200 * time.Millisecond
 	for name, f := range map[string]func(http.ResponseWriter, *http.Request, object){
 		"no answer": func(_ http.ResponseWriter, r *http.Request, _ object) { <-r.Context().Done() },
 		"stands still": func(w http.ResponseWriter, r *http.Request, o object) {

@@ -3,6 +3,7 @@ package haproxy_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,7 +194,7 @@ func TestCancelledWaitReturnsItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := up("web", "a")
 		s.busyUntil = time.Now().Add(time.Hour)
-		lb, _ := one(s)
+		lb, p := one(s)
 		why := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(10*time.Second, func() { cancel(why) })
@@ -202,5 +203,8 @@ func TestCancelledWaitReturnsItsCause(t *testing.T) {
 		require.Equal(t, 10*time.Second, time.Since(began).Round(time.Second))
 		_, err := lb.Weight(ctx, "a")
 		require.ErrorIs(t, err, why)
+		before := slices.Clone(p.commands)
+		require.ErrorIs(t, lb.SetWeight(ctx, "a", 100), why)
+		require.Equal(t, before, p.commands, "nothing is changed any more")
 	})
 }
