@@ -83,6 +83,7 @@ type Server struct {
 	Ended    func(command string) // called when the connection of a command has ended, before that is told to anybody
 	Path     string               // put before the PATH of commands
 	Bare     bool                 // Path is all of the PATH
+	Mute     bool                 // who asks for a session or a forwarding gets no answer
 	Shell    string               // printed by the login shell before each command
 	Sessions atomic.Int64         // that were opened
 	Logins   atomic.Int64         // that succeeded
@@ -221,6 +222,9 @@ func (s *Server) serve(raw net.Conn) {
 	defer conn.Close()
 	go ssh.DiscardRequests(reqs)
 	for n := range chans {
+		if s.Mute {
+			continue
+		}
 		switch n.ChannelType() {
 		case "session":
 			if ch, reqs, err := n.Accept(); err == nil {

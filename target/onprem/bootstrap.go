@@ -96,7 +96,7 @@ func (s *session) Write(p []byte) (int, error) {
 func (s *session) Close() error { return s.Session.Close() }
 
 // startAgent starts the agent on a host that is logged in to, and shakes hands.
-func (h *SSH) startAgent(ctx context.Context, c *ssh.Client) (*agent.Client, error) {
+func (h *SSH) startAgent(ctx context.Context, c *client) (*agent.Client, error) {
 	p, err := h.Access.own()
 	if err != nil && h.Access.Executables == "" {
 		return nil, &setupError{err}
@@ -104,7 +104,7 @@ func (h *SSH) startAgent(ctx context.Context, c *ssh.Client) (*agent.Client, err
 	if p == nil {
 		p = &program{digest: "none"}
 	}
-	s, err := openSession(c, h.Access.dial())
+	s, err := openSession(ctx, c, h.Access.dial())
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +129,10 @@ func (h *SSH) startAgent(ctx context.Context, c *ssh.Client) (*agent.Client, err
 	return client, nil
 }
 
-func openSession(c *ssh.Client, limit time.Duration) (*session, error) {
-	raw, err := c.NewSession()
+func openSession(ctx context.Context, c *client, limit time.Duration) (*session, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	defer cancel()
+	raw, err := c.session(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("no session is granted: %w", err)
 	}

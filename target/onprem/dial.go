@@ -60,7 +60,7 @@ func keepTrying(ctx context.Context, patience time.Duration, do func() error) er
 }
 
 // connect logs in to an address, through its jump hosts.
-func (a *Access) connect(ctx context.Context, address string, jump []string) (*ssh.Client, error) {
+func (a *Access) connect(ctx context.Context, address string, jump []string) (*client, error) {
 	a.init()
 	select {
 	case a.slots <- struct{}{}:
@@ -83,7 +83,7 @@ func (a *Access) connect(ctx context.Context, address string, jump []string) (*s
 
 // through returns the connection to the last of the jump hosts; nil: none. It is
 // shared by all hosts behind it.
-func (a *Access) through(ctx context.Context, jump []string) (via *ssh.Client, err error) {
+func (a *Access) through(ctx context.Context, jump []string) (via *client, err error) {
 	path := ""
 	for _, address := range jump {
 		path += " " + strings.TrimSpace(address)
@@ -97,12 +97,12 @@ func (a *Access) through(ctx context.Context, jump []string) (via *ssh.Client, e
 // jump is a jump host, and the way to it.
 type jump struct {
 	slot chan struct{} // holds who connects
-	c    *ssh.Client   // nil: none; guarded by Access.mu
+	c    *client       // nil: none; guarded by Access.mu
 }
 
 // jumpHost connects to a jump host, once: a fleet that is connected to all at once must
 // not come to it with a login for each host.
-func (a *Access) jumpHost(ctx context.Context, path, address string, via *ssh.Client) (*ssh.Client, error) {
+func (a *Access) jumpHost(ctx context.Context, path, address string, via *client) (*client, error) {
 	a.mu.Lock()
 	j := a.jumps[path]
 	if j == nil {
@@ -116,7 +116,7 @@ func (a *Access) jumpHost(ctx context.Context, path, address string, via *ssh.Cl
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if c := a.jumpClient(j); c != nil {
+	if c := a.jumpClient(j); c != nil && c.alive() {
 		return c, nil
 	}
 	p, err := a.resolve(address, nil)
@@ -130,26 +130,13 @@ func (a *Access) jumpHost(ctx context.Context, path, address string, via *ssh.Cl
 	a.mu.Lock()
 	j.c = c
 	a.mu.Unlock()
-	go a.watchJump(j, c)
 	return c, nil
 }
 
-func (a *Access) jumpClient(j *jump) *ssh.Client {
+func (a *Access) jumpClient(j *jump) *client {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return j.c
-}
-
-// watchJump forgets the connection to a jump host when it has ended.
-func (a *Access) watchJump(j *jump, c *ssh.Client) {
-	stop := keepAlive(c, a.keepAlive())
-	_ = c.Wait()
-	stop()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if j.c == c {
-		j.c = nil
-	}
 }
 
 // Close ends the connections to jump hosts. Hosts connect again when they need to.
@@ -158,7 +145,7 @@ func (a *Access) Close() error {
 	defer a.mu.Unlock()
 	var err error
 	for _, j := range a.jumps {
-		if j.c != nil {
+		if j.c != nil && j.c.alive() {
 			err = errors.Join(err, j.c.Close())
 		}
 	}
@@ -166,7 +153,7 @@ func (a *Access) Close() error {
 }
 
 // login connects to one machine and logs in.
-func (a *Access) login(ctx context.Context, p place, via *ssh.Client) (*ssh.Client, error) {
+func (a *Access) login(ctx context.Context, p place, via *client) (*client, error) {
 	t, err := a.trust(p)
 	if err != nil {
 		return nil, &setupError{err}
@@ -190,12 +177,12 @@ func (a *Access) login(ctx context.Context, p place, via *ssh.Client) (*ssh.Clie
 		_ = conn.Close()
 		return nil, hint(ctx, loginFailed(p, err))
 	}
-	return ssh.NewClient(c, chans, reqs), nil
+	return newClient(ssh.NewClient(c, chans, reqs), a.keepAlive()), nil
 }
 
-func dialVia(ctx context.Context, address string, via *ssh.Client) (net.Conn, error) {
+func dialVia(ctx context.Context, address string, via *client) (net.Conn, error) {
 	if via != nil {
-		return via.DialContext(ctx, "tcp", address)
+		return via.dial(ctx, address)
 	}
 	d := net.Dialer{}
 	return d.DialContext(ctx, "tcp", address)
@@ -222,40 +209,4 @@ func loginFailed(p place, err error) error {
 		return &loginError{fmt.Errorf("%s is not let in: %w; the host does not look at so many keys: offer fewer", p.user, err)}
 	}
 	return err
-}
-
-// keepAlive asks again and again whether the other side is there, and closes the
-// connection when three questions have found no answer. Stop ends that and waits.
-func keepAlive(c *ssh.Client, every time.Duration) (stop func()) {
-	quit, over := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(over)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		answers := make(chan error, 1)
-		for asked := 0; ; {
-			select {
-			case <-quit:
-				return
-			case err := <-answers:
-				if err != nil {
-					_ = c.Close()
-					return
-				}
-				asked = 0
-			case <-tick.C:
-				if asked++; asked > 3 {
-					_ = c.Close()
-					return
-				}
-				if asked == 1 {
-					go func() {
-						_, _, err := c.SendRequest("keepalive@openssh.com", true, nil)
-						answers <- err // there is room, or nobody will ask again
-					}()
-				}
-			}
-		}
-	}()
-	return func() { close(quit); <-over }
 }

@@ -114,12 +114,10 @@ func (h *SSH) newLink(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := keepAlive(c, h.Access.keepAlive())
 	a, err := h.startAgent(ctx, c)
 	if err != nil {
-		stop()
 		_ = c.Close()
 		return nil, err
 	}
-	return &link{ssh: c, agent: a, stop: stop}, nil
+	return &link{ssh: c, agent: a}, nil
 }

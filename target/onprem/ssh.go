@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/agent"
@@ -207,9 +205,8 @@ func (h *SSH) start(p *program) agent.Start {
 
 // link is a connection with the agent at its end.
 type link struct {
-	ssh   *ssh.Client
+	ssh   *client
 	agent *agent.Client
-	stop  func() // of the keep-alives
 	users int
 	idle  *time.Timer
 }
@@ -217,7 +214,6 @@ type link struct {
 func (l *link) close() {
 	_ = l.ssh.Close()
 	_ = l.agent.Close()
-	l.stop()
 }
 
 func (l *link) alive() bool {

@@ -275,6 +275,35 @@ func TestJumpHostIsLoggedInToOnce(t *testing.T) {
 	require.EqualValues(t, 2, jump.Logins.Load())
 }
 
+// The ssh package itself would wait for ever for a channel that it asks for in the moment
+// in which the connection breaks.
+func TestC3_WhatIsAskedOfABrokenConnectionIsNotWaitedFor(t *testing.T) {
+	s := sshtest.New(t)
+	s.Mute = true
+	c, err := ssh.Dial("tcp", s.Address, &ssh.ClientConfig{
+		User: "deploy", Auth: []ssh.AuthMethod{ssh.PublicKeys(s.User.Signer)}, HostKeyCallback: ssh.FixedHostKey(s.Host.Signer.PublicKey()),
+	})
+	require.NoError(t, err)
+	defer c.Close()
+	broken := errors.New("broken")
+	session, dial := onprem.Asked(c, broken)
+	require.ErrorIs(t, session, broken)
+	require.ErrorIs(t, dial, broken)
+}
+
+// One that grants no session is tried again until patience ends.
+func TestC13_SessionThatIsNeverGranted(t *testing.T) {
+	s := sshtest.New(t)
+	s.Mute = true
+	a := access(t, s)
+	a.Dial, a.Patience = time.Second, time.Millisecond
+	_, hosts := over(t, s, a, 1)
+	e := start(t, hosts[0], job(t, t.TempDir(), "one"))
+	require.NotNil(t, e)
+	require.Equal(t, lifecycle.UnitLost, e.Code)
+	require.Contains(t, e.Message, "no session is granted: no answer within 1s")
+}
+
 // A connection whose agent has ended is closed when the next one is made.
 func TestC6_ConnectionOfAnAgentThatDiedIsClosed(t *testing.T) {
 	s := sshtest.New(t)
