@@ -21,26 +21,26 @@ func limits(timeout, grace time.Duration) func(*lifecycle.Script) {
 	return func(s *lifecycle.Script) { s.Timeout, s.Grace = timeout, grace }
 }
 
-// slack is what the machine may need on top.
-const slack = 2 * time.Second
+// slack is what a busy machine may need on top. What it tells from is a minute or more.
+const slack = 15 * time.Second
 
 func TestD1_HookThatNeverEnds(t *testing.T) {
 	t.Parallel()
 	child := filepath.Join(t.TempDir(), "child")
-	r := run(t, "#!/bin/sh\nsleep 300 &\necho $! >"+child+"\necho waiting\nwait\n", limits(300*time.Millisecond, 5*time.Second))
+	r := run(t, "#!/bin/sh\nsleep 300 &\necho $! >"+child+"\necho waiting\nwait\n", limits(time.Second, time.Minute))
 	e := r.failure(t, lifecycle.ScriptTimedOut)
-	require.Contains(t, e.Message, "300ms")
+	require.Contains(t, e.Message, "limit of 1s")
 	require.Contains(t, e.Message, "2 processes killed")
 	require.Equal(t, "LifecycleEvent - BeforeInstall\nScript - a.sh\n[stdout]waiting\n", e.Log)
 	require.False(t, lives(pidIn(t, child)), "the child must be gone")
-	require.GreaterOrEqual(t, r.took, 300*time.Millisecond)
-	require.Less(t, r.took, 300*time.Millisecond+slack)
+	require.GreaterOrEqual(t, r.took, time.Second)
+	require.Less(t, r.took, time.Second+slack)
 	noCgroupLeft(t, r.env)
 }
 
 func TestD1_TermIsHandled(t *testing.T) {
 	t.Parallel()
-	r := run(t, "#!/bin/sh\ntrap 'echo cleaned; exit 0' TERM\nwhile :; do sleep 0.05; done\n", limits(300*time.Millisecond, 5*time.Second))
+	r := run(t, "#!/bin/sh\ntrap 'echo cleaned; exit 0' TERM\nwhile :; do sleep 0.05; done\n", limits(time.Second, time.Minute))
 	require.Contains(t, r.failure(t, lifecycle.ScriptTimedOut).Log, "[stdout]cleaned\n", "exit 0 after the limit is a time-out, and its last words count")
 }
 
@@ -48,10 +48,10 @@ func TestD2_HookIgnoresTerm(t *testing.T) {
 	t.Parallel()
 	child := filepath.Join(t.TempDir(), "child")
 	r := run(t, "#!/bin/sh\ntrap '' TERM\nsh -c 'trap \"\" TERM; while :; do sleep 0.2; done' &\necho $! >"+child+"\nwhile :; do sleep 0.2; done\n",
-		limits(200*time.Millisecond, 400*time.Millisecond))
+		limits(time.Second, 400*time.Millisecond))
 	r.failure(t, lifecycle.ScriptTimedOut)
-	require.GreaterOrEqual(t, r.took, 600*time.Millisecond, "the grace is given")
-	require.Less(t, r.took, 600*time.Millisecond+slack)
+	require.GreaterOrEqual(t, r.took, 1400*time.Millisecond, "the grace is given")
+	require.Less(t, r.took, 1400*time.Millisecond+slack)
 	require.False(t, lives(pidIn(t, child)))
 }
 
@@ -174,7 +174,7 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 // A stopped script cannot hear TERM: it is set going, and does not cost the grace.
 func TestD1_StoppedScript(t *testing.T) {
 	t.Parallel()
-	r := run(t, "#!/bin/sh\nkill -STOP $$\n", limits(200*time.Millisecond, 10*time.Second))
+	r := run(t, "#!/bin/sh\nkill -STOP $$\n", limits(200*time.Millisecond, time.Minute))
 	r.failure(t, lifecycle.ScriptTimedOut)
 	require.Less(t, r.took, 200*time.Millisecond+slack)
 }
@@ -208,7 +208,7 @@ func TestCancelDuringTheGrace(t *testing.T) {
 	defer cancel()
 	asked := filepath.Join(t.TempDir(), "asked")
 	path := script(t, "#!/bin/sh\ntrap '>"+asked+"' TERM\nwhile :; do sleep 0.05; done\n")
-	s := &lifecycle.Script{Location: "a.sh", Path: path, Timeout: 300 * time.Millisecond, Grace: 700 * time.Millisecond}
+	s := &lifecycle.Script{Location: "a.sh", Path: path, Timeout: time.Second, Grace: 2 * time.Second}
 	go func() {
 		defer cancel()
 		for range 2000 {
@@ -221,7 +221,7 @@ func TestCancelDuringTheGrace(t *testing.T) {
 	r := runHooks(ctx, t, env(t), s)
 	r.failure(t, lifecycle.ScriptTimedOut)
 	require.Error(t, ctx.Err(), "the cancel came before the end")
-	require.Less(t, r.took, time.Second+slack)
+	require.Less(t, r.took, 3*time.Second+slack)
 }
 
 func TestFailureIsNotLostInACancel(t *testing.T) {

@@ -1,7 +1,9 @@
 package lifecycle
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"syscall"
@@ -111,9 +113,12 @@ func (g *group) pipes() []string {
 // end asks those members to end that it has not asked before, or kills all. It
 // reports whether there were none. One that is stopped is set going again, so that
 // it hears what it is asked. It is called again and again, since a process may
-// fork just before it hears.
+// fork just before it hears. The oldest hears first: the script, before it learns from
+// the end of its children.
 func (g *group) end(kill bool) (none bool) {
-	found := g.members()
+	found := slices.SortedFunc(maps.Values(g.members()), func(a, b proc) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.pid, b.pid))
+	})
 	for _, p := range found {
 		name := hit{p.pid, p.start}
 		switch {

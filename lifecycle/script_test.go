@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -217,5 +216,4 @@ func TestNoHooksLogNothing(t *testing.T) {
 	r := runHooks(t.Context(), t, env(t))
 	require.NoError(t, r.err)
 	require.Empty(t, r.log)
-	require.Less(t, r.took, time.Second)
 }

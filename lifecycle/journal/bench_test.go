@@ -2,7 +2,6 @@ package journal_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,14 +33,11 @@ func count(tb testing.TB, r journal.Reader) (n int) {
 	return n
 }
 
-// The bound is a second on a machine with nothing else to do; the test allows
-// for one that is busy. The benchmark below has the number.
+// How long it takes is a benchmark's matter, below.
 func TestA20_LongJournal(t *testing.T) {
 	j := &journal.File{Dir: t.TempDir()}
 	long(t, j, 100_000)
-	start := time.Now()
 	require.Equal(t, 100_000, count(t, j.Reader("g")))
-	require.Less(t, time.Since(start), 10*time.Second)
 	seqs, err := readFrom(t, j.Reader("g"), 99_999)
 	require.NoError(t, err)
 	require.Equal(t, []int64{99_999, 100_000}, seqs)
