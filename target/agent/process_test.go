@@ -133,7 +133,8 @@ func (s *safe) String() string              { s.mu.Lock(); defer s.mu.Unlock(); 
 
 func TestC3_LostConnectionLosesNothing(t *testing.T) {
 	b := newBox(t)
-	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh"), "app/a": "1", "a.sh": script("a", "echo first", untilGo, "echo second")})
+	talking := strings.Replace(untilGo, "do ", "do echo tick; ", 1)
+	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh"), "app/a": "1", "a.sh": script("a", "echo first", talking, "echo second")})
 	c, w := b.remote()
 	require.NoError(t, b.do(c, "d-1", job, upToInstall...))
 
@@ -148,7 +149,9 @@ func TestC3_LostConnectionLosesNothing(t *testing.T) {
 	require.ErrorIs(t, <-done, ErrLost)
 
 	c, _ = b.remote()
+	before := out.String()
 	go func() { done <- c.Perform(t.Context(), task, watch) }()
+	require.Eventually(t, func() bool { return out.String() != before }, 20*time.Second, 5*time.Millisecond, "it is followed again")
 	b.touch("go")
 	require.NoError(t, <-done)
 	require.Equal(t, []string{"AfterInstall a"}, b.trace(), "the hook ran once")
