@@ -33,9 +33,9 @@ type Fleet struct {
 // perDaemon is the most addresses that one sshd listens on.
 const perDaemon = 16
 
-// NewFleet starts real sshd processes for n hosts, which end with the test. Where
-// there is no sshd the test is skipped, or fails if [Require] has "sshd".
-func NewFleet(tb testing.TB, n int) *Fleet {
+// NewFleet starts real sshd processes for n hosts, which end with the test; config are
+// further lines of their configuration. Where there is no sshd the test is skipped, or fails if [Require] has "sshd".
+func NewFleet(tb testing.TB, n int, config ...string) *Fleet {
 	tb.Helper()
 	program, err := sshd()
 	if err != nil {
@@ -50,7 +50,7 @@ func NewFleet(tb testing.TB, n int) *Fleet {
 	}
 	f.port = freePort(tb, f.Addresses[0])
 	for i := 0; i < n; i += perDaemon {
-		f.start(tb, program, dir, i, f.Addresses[i:min(n, i+perDaemon)])
+		f.start(tb, program, dir, i, f.Addresses[i:min(n, i+perDaemon)], config)
 	}
 	for i := range f.Addresses {
 		f.Addresses[i] = net.JoinHostPort(f.Addresses[i], strconv.Itoa(f.port))
@@ -94,7 +94,7 @@ func freePort(tb testing.TB, address string) int {
 }
 
 // start starts one daemon. It stays in the foreground and is killed by its own id.
-func (f *Fleet) start(tb testing.TB, program, dir string, number int, addresses []string) {
+func (f *Fleet) start(tb testing.TB, program, dir string, number int, addresses, more []string) {
 	tb.Helper()
 	keys := filepath.Join(dir, "authorized_keys")
 	pub, err := os.ReadFile(f.User.File + ".pub")
@@ -115,6 +115,7 @@ func (f *Fleet) start(tb testing.TB, program, dir string, number int, addresses 
 	for _, a := range addresses {
 		lines = append(lines, "ListenAddress "+a)
 	}
+	lines = append(lines, more...)
 	check(tb, os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	var said bytes.Buffer
 	cmd := exec.Command(program, "-D", "-f", config, "-E", log)

@@ -2,12 +2,14 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
@@ -135,13 +137,16 @@ func (c *Client) lost() error {
 	return c.err
 }
 
+// cancelWait is how long a connection may take to be told of a cancel.
+const cancelWait = 2 * time.Second
+
 // Perform asks the agent for a step and waits for its outcome; the contract is that
 // of [target.Host], but for lost connections: these are an error that matches
 // [ErrLost], and the step is to be asked for again over a new connection, with the
 // same watch. The content of t.Job.Bundle is sent as far as the host lacks it.
 //
-// When ctx is cancelled, Perform returns context.Cause(ctx). The step goes on, and
-// whoever asks for it again gets its outcome.
+// When ctx is cancelled, Perform returns context.Cause(ctx) soon. The step goes on, and
+// whoever asks for it again gets its outcome. A connection that is stuck then is closed.
 func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -149,13 +154,22 @@ func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 	if w == nil {
 		w = &Watch{}
 	}
+	over := make(chan struct{})
+	defer close(over)
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-over:
+		case <-time.After(cancelWait):
+			_ = c.stream.Close()
+		}
+	})()
 	id, q := c.begin()
 	req, sender := w.request(t)
 	sctx, stop := context.WithCancel(ctx)
 	var sending sync.WaitGroup
 	defer func() { stop(); c.end(id, q); sending.Wait() }()
 	if err := c.ask(id, req); err != nil {
-		return err
+		return cmp.Or(context.Cause(ctx), err)
 	}
 	if sender != nil {
 		sending.Go(func() { c.supply(sctx, id, q, sender) })

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -156,6 +157,37 @@ func hostOf(t *testing.T, deal func(conn *wire.Conn, id uint32, q wire.Request))
 	c, err := Connect(t.Context(), ours, Start{Digest: "d"})
 	require.NoError(t, err)
 	return c
+}
+
+// A cancel waits for no connection that is stuck, be it in what is sent or before that.
+func TestCancelWhileTheConnectionIsStuck(t *testing.T) {
+	t.Parallel()
+	b := noise(t, 1<<20)
+	for name, answers := range map[string]bool{"in the request": false, "in the content": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ours, theirs := net.Pipe()
+			conn := wire.NewConn(theirs, theirs)
+			stuck := make(chan struct{})
+			go func() {
+				defer close(stuck)
+				f, _ := conn.Read()
+				_ = conn.Send(wire.KindHello, 0, wire.Hello{Version: wire.Version, Digest: "d/022"})
+				if answers {
+					f, _ = conn.Read()
+					_ = conn.Send(wire.KindWant, f.ID, wire.Want{Files: [][2]int{{0, 1}}})
+				}
+			}()
+			c, err := Connect(t.Context(), ours, Start{Digest: "d"})
+			require.NoError(t, err)
+			enough := errors.New("enough")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			go func() { <-stuck; cancel(enough) }()
+			err = c.Perform(ctx, target.Task{Step: lifecycle.Step{Event: lifecycle.Start}, Job: &target.Job{Bundle: b}}, nil)
+			require.ErrorIs(t, err, enough)
+			<-c.Ended()
+		})
+	}
 }
 
 // Whoever looks at the output of one step, and takes their time, holds up no other.

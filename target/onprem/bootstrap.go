@@ -55,6 +55,7 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 // session is the agent's standard input and output.
 type session struct {
 	*ssh.Session
+	on  *client
 	in  io.WriteCloser
 	out *bufio.Reader
 	err *tail
@@ -92,8 +93,9 @@ func (s *session) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the session. What the agent is doing goes on.
-func (s *session) Close() error { return s.Session.Close() }
+// Close ends the connection: it is the session's alone, and OpenSSH leaves a session that
+// is closed open for as long as its command runs. What the agent is doing goes on.
+func (s *session) Close() error { return s.on.Close() }
 
 // startAgent starts the agent on a host that is logged in to, and shakes hands.
 func (h *SSH) startAgent(ctx context.Context, c *client) (*agent.Client, error) {
@@ -136,7 +138,7 @@ func openSession(ctx context.Context, c *client, limit time.Duration) (*session,
 	if err != nil {
 		return nil, fmt.Errorf("no session is granted: %w", err)
 	}
-	s := &session{Session: raw, err: &tail{}, limit: limit}
+	s := &session{Session: raw, on: c, err: &tail{}, limit: limit}
 	s.silence = time.AfterFunc(limit, s.giveUp)
 	raw.Stderr = s.err
 	out, err := raw.StdoutPipe()
@@ -144,7 +146,6 @@ func openSession(ctx context.Context, c *client, limit time.Duration) (*session,
 		s.in, err = raw.StdinPipe()
 	}
 	if err != nil {
-		_ = raw.Close()
 		return nil, err
 	}
 	s.out = bufio.NewReaderSize(out, 64<<10)

@@ -3,6 +3,7 @@ package onprem
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -73,8 +74,29 @@ func (c *client) dial(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, hint(ctx, err)
 	}
-	return conn, nil
+	return detach(conn), nil
 }
+
+// detached is a forwarded connection whose Close ends it here at once. By itself it goes
+// on until the other side agrees, which it does not while it cannot pass on what it has.
+type detached struct {
+	net.Conn
+	of net.Conn
+}
+
+func detach(conn net.Conn) net.Conn {
+	near, far := net.Pipe()
+	pass := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		_ = to.Close()
+	}
+	go pass(far, conn)
+	go pass(conn, far)
+	return detached{near, conn}
+}
+
+func (d detached) LocalAddr() net.Addr  { return d.of.LocalAddr() }
+func (d detached) RemoteAddr() net.Addr { return d.of.RemoteAddr() }
 
 // session opens a session. One that is granted after ctx has ended lasts as long as the
 // connection.

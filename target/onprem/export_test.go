@@ -13,6 +13,8 @@ func SendPlain(a *Access) *Access {
 	return a
 }
 
+var Detach = detach
+
 // Asked asks an open connection for a session and for a forwarding, in the belief that
 // it has ended.
 func Asked(c *ssh.Client, ended error) (session, dial error) {

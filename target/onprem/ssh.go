@@ -93,6 +93,9 @@ func (h *SSH) checkSettings(ctx context.Context) error {
 	if _, err := h.Access.trust(p); err != nil {
 		return err
 	}
+	limit := h.Access.dial()
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	defer cancel()
 	_, done, err := h.Access.auth(ctx, p)
 	if err != nil {
 		return err

@@ -291,6 +291,29 @@ func TestC3_WhatIsAskedOfABrokenConnectionIsNotWaitedFor(t *testing.T) {
 	require.ErrorIs(t, dial, broken)
 }
 
+// stubborn is a connection that goes on after Close.
+type stubborn struct{ net.Conn }
+
+func (stubborn) Close() error { return nil }
+
+// A forwarded connection is over when we say so, even if the jump host cannot agree.
+func TestC13_ForwardedConnectionEndsAtOnce(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := onprem.Detach(stubborn{near})
+	go func() { _, _ = far.Write([]byte("hello")) }()
+	got := make([]byte, 5)
+	_, err := io.ReadFull(c, got)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(got))
+	ended := make(chan error, 2)
+	go func() { _, err := c.Read(got); ended <- err }()
+	go func() { _, err := c.Write(make([]byte, 100_000)); ended <- err }() // nobody takes it
+	require.NoError(t, c.Close())
+	require.Error(t, <-ended)
+	require.Error(t, <-ended)
+}
+
 // One that grants no session is tried again until patience ends.
 func TestC13_SessionThatIsNeverGranted(t *testing.T) {
 	s := sshtest.New(t)

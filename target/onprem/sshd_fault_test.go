@@ -3,6 +3,8 @@
 package onprem_test
 
 import (
+	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -101,6 +103,23 @@ func TestFaultsWithARealSSHD(t *testing.T) {
 		require.Nil(t, doStep(t, n.host, n.job, lifecycle.DownloadBundle))
 		require.Zero(t, n.CutAt.Load(), "and again")
 		require.Nil(t, doStep(t, n.host, n.job, lifecycle.Install))
+	})
+	// OpenSSH answers the close of a session only when its command has ended.
+	t.Run("C14: the login hangs", func(t *testing.T) {
+		h := realFleet(t, 1, "ForceCommand exec sleep 60").hosts()[0].(*onprem.SSH)
+		h.Access.Dial, h.Access.Patience = 2*time.Second, time.Millisecond
+		j := job(t, t.TempDir(), "one")
+		e := start(t, h, j)
+		require.NotNil(t, e)
+		require.Equal(t, lifecycle.UnitLost, e.Code)
+		require.Contains(t, e.Message, "the host was silent for 2s")
+
+		h.Access.Dial = time.Hour
+		ctx, cancel := context.WithCancelCause(t.Context())
+		enough := errors.New("enough")
+		time.AfterFunc(time.Second, func() { cancel(enough) })
+		err := h.Perform(ctx, target.Task{Job: j, Step: lifecycle.Step{Deployment: "d-1", Unit: h.ID, Event: lifecycle.Start}})
+		require.ErrorIs(t, err, enough)
 	})
 	t.Run("C15: changed host key", func(t *testing.T) {
 		n := newBadNetwork(t)

@@ -34,9 +34,9 @@ type fleet struct {
 }
 
 // realFleet starts n hosts.
-func realFleet(t *testing.T, n int) fleet {
+func realFleet(t *testing.T, n int, config ...string) fleet {
 	t.Helper()
-	f := sshtest.NewFleet(t, n)
+	f := sshtest.NewFleet(t, n, config...)
 	dir, err := os.MkdirTemp("", "sshd-")
 	require.NoError(t, err)
 	t.Cleanup(func() { endAgents(t, dir); _ = os.RemoveAll(dir) })
