@@ -47,8 +47,9 @@ type Reader struct {
 // Read polls all alarms at the same time and returns their readings in the order of
 // the watch, within [Watch.Limit] and a second. An alarm that has not answered by then
 // cannot be read, and neither can one whose State was called by an earlier poll and
-// has not returned yet: that is not called again before it has. When ctx is cancelled
-// Read returns soon; readings that are missing then have context.Cause(ctx) as error.
+// has not returned yet: that is not called again before it has. Of what it says then
+// only that it fires is used. When ctx is cancelled Read returns soon; readings that
+// are missing then have context.Cause(ctx) as error.
 func (r *Reader) Read(ctx context.Context) []Reading {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.limit, late(r.limit))
 	defer cancel()
@@ -79,7 +80,10 @@ type probe struct {
 func (p *probe) read(ctx context.Context) Reading {
 	if p.out != nil {
 		select {
-		case <-p.out: // it says what was true long ago
+		case r := <-p.out: // it says what was true long ago
+			if p.out = nil; r.Err == nil && r.State == AlarmFiring {
+				return r // an alarm that has fired has fired
+			}
 		default:
 			return Reading{Alarm: name(p.alarm), State: AlarmUnknown, Err: errOut}
 		}
