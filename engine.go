@@ -35,6 +35,7 @@ type runner struct {
 	commands chan command
 	done     chan struct{}
 	latch    *rollback.Latch // nil: no alarms are watched
+	alarms   *rollback.Reader
 	gates    gatekeeper
 	joined   bool // units that came meanwhile have been looked for
 }

@@ -178,6 +178,7 @@ var clocked = map[string]string{
 	"lifecycle/start.go":     "a program file that is still being written is tried again a moment later",
 	"lifecycle/supervise.go": "a script has a time limit, a grace, and an end of waiting",
 	"lifecycle/output.go":    "late output is waited for only so long",
+	"rollback/read.go":       "an alarm that does not answer is waited for only so long",
 }
 
 func TestDecidingCodeDoesNotReadTheClock(t *testing.T) {

@@ -59,6 +59,7 @@ func (r *runner) unfinished(ctx context.Context, id string) (*strategy.State, er
 func (r *runner) reopen(ctx context.Context, st *strategy.State) error {
 	plan := st.Plan()
 	if len(r.d.Watch.Alarms) > 0 && r.latch == nil && plan.RollbackOf == "" {
+		r.alarms = r.d.Watch.Reader()
 		r.latch, _ = rollback.NewLatch(r.d.Watch, nil) // without readings there is nothing to refuse
 	}
 	r.job = r.newJob(plan.Revision, nil, plan.LastGood)

@@ -14,7 +14,8 @@ func (r *runner) watch(ctx context.Context) (err error) {
 	if len(w.Alarms) == 0 {
 		return nil
 	}
-	if r.latch, err = rollback.NewLatch(w, w.Read(ctx)); err != nil {
+	r.alarms = w.Reader()
+	if r.latch, err = rollback.NewLatch(w, r.alarms.Read(ctx)); err != nil {
 		return &lifecycle.Error{Err: err, Failure: lifecycle.Failure{Code: lifecycle.AlarmActive, Message: err.Error()}}
 	}
 	return nil
@@ -30,7 +31,7 @@ func (r *runner) poll(ctx context.Context, p *pool) {
 			return
 		case <-tick.C:
 		}
-		if rs := r.d.Watch.Read(ctx); ctx.Err() == nil {
+		if rs := r.alarms.Read(ctx); ctx.Err() == nil {
 			p.tell(event{news: rs})
 		}
 	}

@@ -22,8 +22,10 @@ const (
 type Alarm interface {
 	// Name is unique among the alarms of a deployment.
 	Name() string
-	// State reads the alarm now. It is called from one goroutine at a time. An
-	// error means that it could not be read, which is not OK.
+	// State reads the alarm now. A run calls it from one goroutine at a time, and
+	// different alarms at the same time. An error means that it could not be read,
+	// which is not OK. It must return soon when ctx is done, which it is after
+	// [Watch.Limit]; one that does not may still run when the deployment has ended.
 	State(ctx context.Context) (AlarmState, error)
 }
 
@@ -33,7 +35,8 @@ type Watch struct {
 	Alarms []Alarm
 	Every  time.Duration // between two polls; zero: 30 s
 	// Unreadable is how many polls in a row an alarm may be unreadable, or without
-	// data, before that counts as firing. Zero: 3. A watch fails closed.
+	// data, before that counts as firing. Zero: 3. A watch fails closed: an alarm
+	// that does not answer within [Watch.Limit] is unreadable too.
 	Unreadable int
 	// IgnoreUnreadable lets alarms that cannot be read pass (CodeDeploy:
 	// ignorePollAlarmFailure).
@@ -62,27 +65,6 @@ type Reading struct {
 	Alarm string
 	State AlarmState
 	Err   error // it could not be read
-}
-
-// Read polls all alarms once, in their order.
-func (w Watch) Read(ctx context.Context) []Reading {
-	rs := make([]Reading, len(w.Alarms))
-	for i, a := range w.Alarms {
-		rs[i] = read(ctx, a)
-	}
-	return rs
-}
-
-// read polls one alarm. One that panics cannot be read.
-func read(ctx context.Context, a Alarm) (r Reading) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			r.State, r.Err = AlarmUnknown, fmt.Errorf("it panicked: %v", cause)
-		}
-	}()
-	r.Alarm = a.Name()
-	r.State, r.Err = a.State(ctx)
-	return r
 }
 
 // Latch turns readings into one decision. An alarm that has fired has fired: going

@@ -5,10 +5,10 @@
 // and never debris. A rollback is a deployment of its own, with an id of its own, of
 // the units that were touched and of no others. A rollback is never rolled back.
 //
-// An [Alarm] says whether all is well. A [Watch] polls alarms, and a [Latch] makes one
-// decision of what they say: an alarm that has fired has fired, and one that cannot
-// be read is not well.
+// An [Alarm] says whether all is well. A [Watch] says which are polled, a [Reader] polls
+// them, and a [Latch] makes one decision of what they say: an alarm that has fired has
+// fired, and one that cannot be read, or hangs, is not well.
 //
-// The package is pure: it does nothing itself. Engines call it; most users only fill
-// in a Policy and a Watch.
+// But for the Reader, which calls alarms, the package is pure: it does nothing itself.
+// Engines call it; most users only fill in a Policy and a Watch.
 package rollback

@@ -30,7 +30,10 @@ type Alarms struct {
 	Client Client   // required
 	Names  []string // of alarms of metrics and of composite alarms, each once
 
-	mu    sync.Mutex
+	once sync.Once
+	// turn has room for the one who reads the batch, or makes it. It is no mutex, since
+	// whoever waits for a call that hangs must be able to give up.
+	turn  chan struct{}
 	batch map[string]reading // of the present poll; what was taken out of it is gone
 	at    time.Time
 }
@@ -67,16 +70,29 @@ func (a *alarm) State(ctx context.Context) (rollback.AlarmState, error) {
 const fresh = 5 * time.Second
 
 // state takes an alarm's reading out of the poll. If it was taken before, or the poll is
-// old, this is a new poll.
+// old, this is a new poll. Alarms that are read meanwhile wait for it, and call nobody.
 func (a *Alarms) state(ctx context.Context, name string) (rollback.AlarmState, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r, ok := a.batch[name]
-	if !ok || time.Since(a.at) > fresh {
-		a.batch, a.at = a.poll(ctx), time.Now()
-		r = a.batch[name]
+	a.once.Do(func() { a.turn = make(chan struct{}, 1) })
+	select {
+	case <-ctx.Done():
+		return rollback.AlarmUnknown, context.Cause(ctx)
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
 	}
-	delete(a.batch, name)
+	r, ok := a.batch[name]
+	if ok && time.Since(a.at) <= fresh {
+		delete(a.batch, name)
+		return r.state, r.err
+	}
+	if ctx.Err() != nil { // those who waited with this one have lost their time too
+		return rollback.AlarmUnknown, context.Cause(ctx)
+	}
+	batch := a.poll(ctx)
+	r = batch[name]
+	if delete(batch, name); ctx.Err() != nil {
+		batch = nil // that it came to no end is nothing that a later poll should be told
+	}
+	a.batch, a.at = batch, time.Now()
 	return r.state, r.err
 }
 

@@ -3,6 +3,7 @@ package cloudwatch_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,82 @@ func TestI4_OtherRegion(t *testing.T) {
 	watch := rollback.Watch{Alarms: append(here.watch("errors").Alarms, there.watch("errors-us").Alarms...)}
 	rs := watch.Read(t.Context())
 	require.Equal(t, []rollback.AlarmState{rollback.AlarmOK, rollback.AlarmFiring}, []rollback.AlarmState{rs[0].State, rs[1].State})
+}
+
+// answering is a client that takes its time, and may hang.
+type answering struct {
+	calls atomic.Int32
+	hung  atomic.Bool
+	deaf  chan struct{} // until when it ignores that it was cancelled; nil: it does not
+}
+
+func (c *answering) DescribeAlarms(ctx context.Context, in *awscloudwatch.DescribeAlarmsInput, _ ...func(*awscloudwatch.Options)) (*awscloudwatch.DescribeAlarmsOutput, error) {
+	c.calls.Add(1)
+	if c.hung.Load() {
+		<-ctx.Done()
+		if c.deaf != nil {
+			<-c.deaf
+		}
+		return nil, fmt.Errorf("operation error: %w", ctx.Err())
+	}
+	time.Sleep(7 * time.Second)
+	out := &awscloudwatch.DescribeAlarmsOutput{}
+	for _, name := range in.AlarmNames {
+		out.MetricAlarms = append(out.MetricAlarms, types.MetricAlarm{AlarmName: &name, StateValue: types.StateValueOk})
+	}
+	return out, nil
+}
+
+// Alarms are read at the same time. One call is still enough, however slow it is, and
+// one that hangs costs a limit, not more calls.
+func TestOneCallForAPollThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &answering{}
+		a := &cloudwatch.Alarms{Client: c, Names: []string{"one", "two", "three"}}
+		watch := rollback.Watch{Alarms: a.List(), Every: time.Second} // polls follow at once
+		r, began := watch.Reader(), time.Now()
+		poll := func() []rollback.Reading {
+			c.calls.Store(0)
+			rs := r.Read(t.Context())
+			require.EqualValues(t, 1, c.calls.Load())
+			return rs
+		}
+		for i := range 6 {
+			c.hung.Store(i%2 == 1)
+			for _, r := range poll() {
+				if i%2 == 1 {
+					require.ErrorContains(t, r.Err, "it did not answer within 10s", r.Alarm)
+				} else {
+					require.Equal(t, rollback.Reading{Alarm: r.Alarm, State: rollback.AlarmOK}, r)
+				}
+			}
+		}
+		require.Equal(t, 3*(7+10)*time.Second, time.Since(began))
+	})
+}
+
+// A client that does not even hear that it was cancelled silences its own alarms and no
+// others, and these come back when it does.
+func TestClientThatIgnoresItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, other := &answering{deaf: make(chan struct{})}, &answering{}
+		a, b := &cloudwatch.Alarms{Client: c, Names: []string{"one", "two"}}, &cloudwatch.Alarms{Client: other, Names: []string{"three"}}
+		r := rollback.Watch{Alarms: append(a.List(), b.List()...)}.Reader()
+		c.hung.Store(true)
+		for range 3 {
+			rs := r.Read(t.Context())
+			require.Error(t, rs[0].Err)
+			require.Error(t, rs[1].Err)
+			require.NoError(t, rs[2].Err)
+			require.EqualValues(t, 1, c.calls.Load())
+		}
+		c.hung.Store(false)
+		close(c.deaf)
+		synctest.Wait()
+		for _, reading := range r.Read(t.Context()) {
+			require.NoError(t, reading.Err, reading.Alarm)
+		}
+	})
 }
 
 // I12: a token that repeats does not go on for ever.

@@ -162,12 +162,54 @@ func TestCallbackIsDurableBeforeItIsAnswered(t *testing.T) {
 	h := &function.Hooks{Secret: secret, Caller: f, Timeout: time.Millisecond}
 	require.Error(t, h.Run(t.Context(), task(), "check"))
 	full := &function.Hooks{Secret: secret, Ledger: &broken{}}
-	body := `{"deploymentId":"d-1","lifecycleEventHookExecutionId":"` + f.last().ExecutionID + `","status":"Succeeded"}`
+	w := httptest.NewRecorder()
+	full.Callbacks().ServeHTTP(w, succeeded(f.last().ExecutionID))
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+}
+
+// hiccup is a ledger that once fails after it has written a callback down.
+type hiccup struct {
+	function.Memory
+	failed atomic.Bool
+}
+
+func (l *hiccup) Save(ctx context.Context, key string, e function.Execution) error {
+	err := l.Memory.Save(ctx, key, e)
+	if e.Callback && !l.failed.Swap(true) {
+		return errors.New("syncing the directory: input/output error")
+	}
+	return err
+}
+
+// A callback that was written down although the ledger said otherwise ends the wait
+// when it is said again, and not only when the hook's time is over.
+func TestCallbackSaidAgainEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := says(`null`)
+		h := &function.Hooks{Secret: secret, Caller: f, Ledger: &hiccup{}}
+		var answers []int
+		go func() {
+			for range 2 {
+				time.Sleep(time.Second)
+				w := httptest.NewRecorder()
+				h.Callbacks().ServeHTTP(w, succeeded(f.last().ExecutionID))
+				answers = append(answers, w.Code)
+			}
+		}()
+		began := time.Now()
+		require.NoError(t, h.Run(t.Context(), task(), "check"))
+		require.Equal(t, 2*time.Second, time.Since(began))
+		synctest.Wait()
+		require.Equal(t, []int{http.StatusInternalServerError, http.StatusOK}, answers)
+	})
+}
+
+// succeeded is the request of a function that calls back that all is well.
+func succeeded(execution string) *http.Request {
+	body := `{"deploymentId":"d-1","lifecycleEventHookExecutionId":"` + execution + `","status":"Succeeded"}`
 	req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	req.Header.Set("X-Amz-Target", "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus")
-	w := httptest.NewRecorder()
-	full.Callbacks().ServeHTTP(w, req)
-	require.Equal(t, http.StatusInternalServerError, w.Code)
+	return req
 }
 
 // A callback ends a call, a wait and a pause.
@@ -177,10 +219,7 @@ func TestCallbackEndsEveryWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := &function.Hooks{Secret: secret, Caller: f}
 				time.AfterFunc(time.Second, func() {
-					body := `{"deploymentId":"d-1","lifecycleEventHookExecutionId":"` + f.last().ExecutionID + `","status":"Succeeded"}`
-					req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
-					req.Header.Set("X-Amz-Target", "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus")
-					h.Callbacks().ServeHTTP(httptest.NewRecorder(), req)
+					h.Callbacks().ServeHTTP(httptest.NewRecorder(), succeeded(f.last().ExecutionID))
 				})
 				began := time.Now()
 				require.NoError(t, h.Run(t.Context(), task(), "check"))

@@ -133,20 +133,23 @@ func (h *Hooks) ledger() Ledger {
 }
 
 // update changes what is known of a step, unless it has ended: what has ended stays
-// as it is. It returns what is known then.
+// as it is. It returns what is known then. Whoever waits for the step learns that it
+// has ended, also from an update that finds it so: a ledger may have written the end
+// down and failed after that.
 func (h *Hooks) update(ctx context.Context, key string, change func(*Execution)) (Execution, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e, err := h.ledger().Load(ctx, key)
-	if err != nil || e.Phase == Ended {
+	if err != nil {
 		return e, err
 	}
-	change(&e)
-	if e.Phase == "" {
-		return e, nil // nothing has begun that would have to be known
-	}
-	if err := h.ledger().Save(ctx, key, e); err != nil {
-		return e, err
+	if e.Phase != Ended {
+		if change(&e); e.Phase == "" {
+			return e, nil // nothing has begun that would have to be known
+		}
+		if err := h.ledger().Save(ctx, key, e); err != nil {
+			return e, err
+		}
 	}
 	if cancel := h.waits[key]; cancel != nil && e.Phase == Ended {
 		cancel()
