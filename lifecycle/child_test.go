@@ -172,7 +172,7 @@ func TestC6_EmptyControlGroupsAreClearedAway(t *testing.T) {
 	if !haveCgroup(t) {
 		t.Skip("SKIPPED clearing away control groups: none can be made here")
 	}
-	const waits = "#!/bin/sh\necho $$ >DIR/pid.new\nmv DIR/pid.new DIR/pid\nsleep 60\n"
+	const waits = "#!/bin/sh\nsleep 60 &\necho $$ >DIR/pid.new\nmv DIR/pid.new DIR/pid\nwait\n"
 	dead, living := t.TempDir(), t.TempDir()
 	killed := child(t, script(t, strings.ReplaceAll(waits, "DIR", dead)), dead)
 	child(t, script(t, strings.ReplaceAll(waits, "DIR", living)), living)
@@ -193,7 +193,7 @@ func TestC6_EmptyControlGroupsAreClearedAway(t *testing.T) {
 	require.True(t, lives(pidIn(t, living+"/pid")))
 	n, err := lifecycle.EndLeftovers(t.Context(), childEnv(living))
 	require.NoError(t, err)
-	require.Equal(t, 2, n, "what carries the mark of the step is ended in any case")
+	require.GreaterOrEqual(t, n, 2, "what carries the mark of the step is ended in any case")
 	appears(t, living+"/status")
 	noCgroupLeft(t, childEnv(living))
 }

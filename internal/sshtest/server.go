@@ -139,19 +139,16 @@ func newServer(tb testing.TB, with func(*Server)) *Server {
 	}}
 	s.config.AddHostKey(s.Host.Signer)
 	with(s)
-	s.Listen(tb, "127.0.0.1:0")
+	s.listen(tb)
 	tb.Cleanup(s.Close)
 	return s
 }
 
-// Listen begins to listen again, after Close, as a machine that came back.
-func (s *Server) Listen(tb testing.TB, address string) {
+func (s *Server) listen(tb testing.TB) {
 	tb.Helper()
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(tb, err)
-	s.mu.Lock()
-	s.l, s.Address, s.closed = l, l.Addr().String(), false
-	s.mu.Unlock()
+	s.l, s.Address = l, l.Addr().String()
 	s.wait.Go(func() {
 		for {
 			c, err := l.Accept()

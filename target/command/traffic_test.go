@@ -141,7 +141,7 @@ func TestFailures(t *testing.T) {
 func TestTimeLimit(t *testing.T) {
 	lb, dir := balancer(t)
 	behave(t, dir, "hangs")
-	lb.SetTimeout = time.Second
+	lb.SetTimeout = 3 * time.Second
 	f := failureOf(t, lb.SetWeight(t.Context(), "a", 0))
 	require.Equal(t, lifecycle.ScriptTimedOut, f.Code)
 	require.Contains(t, f.Message, "raise its limit")

@@ -173,9 +173,11 @@ func (h *SSH) await(s *session, p *program) (*program, error) {
 			if p, err = h.Access.forPlatform(uname); err != nil {
 				return nil, &setupError{err}
 			}
+			s.silence.Stop() // to compress it is our own time
 			if parcel, err = p.parcel(gzips && !h.Access.plain); err != nil {
 				return nil, &setupError{err}
 			}
+			s.silence.Reset(s.limit)
 			if _, err := fmt.Fprintf(s.in, "%s %d %s\n", p.digest, parcel.size, parcel.unpack); err != nil {
 				return nil, s.said(err)
 			}

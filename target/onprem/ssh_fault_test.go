@@ -95,23 +95,23 @@ func TestC4_HostThatStaysAwayIsUnknown(t *testing.T) {
 	s := sshtest.New(t)
 	a := access(t, s)
 	a.Patience = time.Second
-	dir, hosts := over(t, s, a, 1)
+	_, hosts := over(t, s, a, 1)
+	p := sshtest.NewProxy(t, s.Address)
+	through(t, s, hosts[0], p)
 	control := t.TempDir()
 	j := waiting(t, control)
 	toInstall(t, hosts[0], j)
 	done := slowStep(t, hosts[0], j, control)
-	s.Close()
+	p.Down()
 	e := <-done
 	require.NotNil(t, e)
 	require.Equal(t, lifecycle.Unknown, e.Code)
 	require.Contains(t, e.Message, "out of reach since")
 
-	address := s.Address
-	s.Listen(t, address) // it comes back, and tells what became of the step
+	p.Up() // it comes back, and tells what became of the step
 	require.NoError(t, os.WriteFile(filepath.Join(control, "go"), nil, 0o644))
 	require.Nil(t, doStep(t, hosts[0], j, lifecycle.AfterInstall))
 	require.Equal(t, "run\n", read(t, control, "ran"))
-	_ = dir
 }
 
 func TestC2_UnreachableIsLostAndNothingElse(t *testing.T) {
@@ -149,14 +149,14 @@ func thawForTheNext(t *testing.T, p *sshtest.Proxy) {
 	t.Helper()
 	had := p.Taken.Load()
 	p.Freeze()
-	require.Eventually(t, func() bool { return p.Taken.Load() > had }, 20*time.Second, time.Millisecond, "it is not given up")
+	require.Eventually(t, func() bool { return p.Taken.Load() > had }, time.Minute, time.Millisecond, "it is not given up")
 	p.Thaw()
 }
 
 func TestC13_HalfOpenConnectionIsNoticed(t *testing.T) {
 	s := sshtest.New(t)
 	a := access(t, s)
-	a.KeepAlive = 100 * time.Millisecond
+	a.KeepAlive = time.Second // four of which the executable must get over in
 	_, hosts := over(t, s, a, 1)
 	p := sshtest.NewProxy(t, s.Address)
 	through(t, s, hosts[0], p)
@@ -167,7 +167,7 @@ func TestC13_HalfOpenConnectionIsNoticed(t *testing.T) {
 	thawForTheNext(t, p)
 	require.NoError(t, os.WriteFile(filepath.Join(control, "go"), nil, 0o644))
 	require.Nil(t, <-done)
-	require.EqualValues(t, 2, s.Sessions.Load(), "it was given up, and another one made")
+	require.GreaterOrEqual(t, s.Sessions.Load(), int64(2), "it was given up, and another one made")
 	require.Equal(t, "run\n", read(t, control, "ran"))
 }
 

@@ -319,12 +319,12 @@ func TestC13_SessionThatIsNeverGranted(t *testing.T) {
 	s := sshtest.New(t)
 	s.Mute = true
 	a := access(t, s)
-	a.Dial, a.Patience = time.Second, time.Millisecond
+	a.Dial, a.Patience = 3*time.Second, time.Millisecond
 	_, hosts := over(t, s, a, 1)
 	e := start(t, hosts[0], job(t, t.TempDir(), "one"))
 	require.NotNil(t, e)
 	require.Equal(t, lifecycle.UnitLost, e.Code)
-	require.Contains(t, e.Message, "no session is granted: no answer within 1s")
+	require.Contains(t, e.Message, "no session is granted: no answer within 3s")
 }
 
 // A connection whose agent has ended is closed when the next one is made.

@@ -80,12 +80,12 @@ func TestC14_HostThatHangsWhenTheAgentIsStartedIsGivenUp(t *testing.T) {
 	s.Path = t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(s.Path, "uname"), []byte("#!/bin/sh\nexec sleep 20\n"), 0o755))
 	a := access(t, s)
-	a.Dial, a.Patience = 2*time.Second, time.Millisecond
+	a.Dial, a.Patience = 5*time.Second, time.Millisecond
 	_, hosts := over(t, s, a, 1)
 	e := start(t, hosts[0], job(t, t.TempDir(), "one"))
 	require.NotNil(t, e)
 	require.Equal(t, lifecycle.UnitLost, e.Code)
-	require.Contains(t, e.Message, "silent for 2s")
+	require.Contains(t, e.Message, "silent for 5s")
 }
 
 func TestSudoThatRefusesSaysSo(t *testing.T) {

@@ -42,7 +42,7 @@ func newBadNetwork(t *testing.T) badNetwork {
 	require.NoError(t, os.WriteFile(f.Known, append(known, "[127.0.0.1]:"+port+" "+key...), 0o600))
 	h := f.hosts()[0].(*onprem.SSH)
 	h.Address = p.Address
-	h.Access.KeepAlive = 200 * time.Millisecond
+	h.Access.KeepAlive = time.Second
 	t.Cleanup(func() { _ = h.Close() })
 	return badNetwork{f, p, h, waiting(t, f.Control)}
 }
@@ -107,12 +107,12 @@ func TestFaultsWithARealSSHD(t *testing.T) {
 	// OpenSSH answers the close of a session only when its command has ended.
 	t.Run("C14: the login hangs", func(t *testing.T) {
 		h := realFleet(t, 1, "ForceCommand exec sleep 60").hosts()[0].(*onprem.SSH)
-		h.Access.Dial, h.Access.Patience = 2*time.Second, time.Millisecond
+		h.Access.Dial, h.Access.Patience = 5*time.Second, time.Millisecond
 		j := job(t, t.TempDir(), "one")
 		e := start(t, h, j)
 		require.NotNil(t, e)
 		require.Equal(t, lifecycle.UnitLost, e.Code)
-		require.Contains(t, e.Message, "the host was silent for 2s")
+		require.Contains(t, e.Message, "the host was silent for 5s")
 
 		h.Access.Dial = time.Hour
 		ctx, cancel := context.WithCancelCause(t.Context())
