@@ -30,7 +30,8 @@ import (
 )
 
 // config has no retries and no second server to fall back on, so that every request
-// to a server that is not there is an error.
+// to a server that is not there is an error. Checks bear with a busy machine: what they have
+// to find is in service or not for good.
 const config = `
 global
     stats socket %[1]s/admin.sock mode 600 level admin
@@ -41,6 +42,7 @@ defaults
     timeout connect 2s
     timeout client 30s
     timeout server 30s
+    timeout check 10s
     retries 0
 frontend front
     bind %[3]s
@@ -54,7 +56,10 @@ backend web
 func free(t *testing.T, n int) (addrs []string) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", "127.0.2.1:0") // where no other test listens meanwhile
+		if err != nil { // some systems have one such address only
+			l, err = net.Listen("tcp", "127.0.0.1:0")
+		}
 		require.NoError(t, err)
 		defer l.Close() // all are held until all are found
 		addrs = append(addrs, l.Addr().String())
@@ -82,7 +87,7 @@ func start(t *testing.T, servers []string) started {
 	ours := free(t, 2)
 	var lines string
 	for i, addr := range servers {
-		lines += fmt.Sprintf("    server host-%d %s weight 100 check inter 100ms rise 2 fall 2 disabled\n", i+1, addr)
+		lines += fmt.Sprintf("    server host-%d %s weight 100 check inter 100ms rise 2 fall 20 disabled\n", i+1, addr)
 	}
 	file := filepath.Join(dir, "haproxy.cfg")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, config, dir, ours[0], ours[1], lines), 0o600))
@@ -124,7 +129,7 @@ func TestRealWaitsForRequestsAndChecks(t *testing.T) {
 	lb := proxy.traffic()
 	require.Equal(t, lifecycle.Weight(0), weight(t, lb, "host-1"), "disabled in the configuration")
 
-	lb.Healthy = 500 * time.Millisecond
+	lb.Healthy = 3 * time.Second
 	err := lb.SetWeight(t.Context(), "host-1", 100)
 	require.Equal(t, lifecycle.TrafficUnhealthy, codeOf(t, err))
 	require.ErrorContains(t, err, "Connection refused")
