@@ -57,7 +57,7 @@ func free(t *testing.T, n int) (addrs []string) {
 	t.Helper()
 	for range n {
 		l, err := net.Listen("tcp", "127.0.2.1:0") // where no other test listens meanwhile
-		if err != nil { // some systems have one such address only
+		if err != nil {                            // some systems have one such address only
 			l, err = net.Listen("tcp", "127.0.0.1:0")
 		}
 		require.NoError(t, err)
