@@ -39,10 +39,10 @@ func TestRelayOfAProcessThatDoesNotAnswer(t *testing.T) {
 		s := daemons("", "", "")
 		s.dial = func() (net.Conn, error) {
 			ours, theirs := net.Pipe()
+			awake := !time.Now().Before(wakes)
 			go func() {
 				c := wire.NewConn(theirs, theirs)
-				f, err := c.Read()
-				if err == nil && time.Now().After(wakes) {
+				if f, err := c.Read(); err == nil && awake {
 					_ = c.Write(f.Kind, 0, []byte("answer"))
 					time.Sleep(time.Minute) // a step that prints nothing for a while
 					_ = c.Write(wire.KindDone, 1, nil)
