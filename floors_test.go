@@ -177,6 +177,7 @@ var clocked = map[string]string{
 	"lifecycle/clock.go":     "the lines of a hook's log carry the time, and accounts expire by date",
 	"lifecycle/start.go":     "a program file that is still being written is tried again a moment later",
 	"lifecycle/supervise.go": "a script has a time limit, a grace, and an end of waiting",
+	"lifecycle/outlet.go":    "a writer that blocks is waited for only so long",
 	"lifecycle/output.go":    "late output is waited for only so long",
 	"rollback/read.go":       "an alarm that does not answer is waited for only so long",
 }

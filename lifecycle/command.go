@@ -23,7 +23,7 @@ type Command struct {
 }
 
 // Run runs the command and returns nil if it exited with status 0, else a *Error.
-func (c *Command) Run(ctx context.Context, env Env, out io.Writer) error {
+func (c *Command) Run(ctx context.Context, env Env, out io.Writer) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -37,7 +37,9 @@ func (c *Command) Run(ctx context.Context, env Env, out io.Writer) error {
 	if _, err := os.Stat(s.Path); errors.Is(err, fs.ErrNotExist) {
 		return s.fail(env, ScriptMissing, "is not on this machine; install it, or correct its path", err)
 	}
-	h, err := s.begin(ctx, env, sinkOf(out))
+	sink, done := sinkOf(ctx, out)
+	defer func() { done(err) }()
+	h, err := s.begin(ctx, env, sink)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func relay(dir, umask, digest string, rw io.ReadWriteCloser) error {
 	if err != nil {
 		return fmt.Errorf("the controller says nothing: %w", err)
 	}
-	to, answer, err := reach(dir, umask, digest, hello, from)
+	to, answer, err := daemons(dir, umask, digest).reach(hello, from)
 	if err != nil {
 		_ = from.Send(wire.KindRefuse, 0, wire.Refusal{Why: err.Error()})
 		return err
@@ -68,13 +68,34 @@ type peer struct {
 // long as a step may take; the controller is told meanwhile.
 const reachWait = 90 * time.Minute
 
+// answerWait bounds the waiting for one answer to a hello. A process that was stopped is
+// connected to all the same, and never answers.
+const answerWait = 10 * time.Second
+
+// seeker finds the process that does the steps.
+type seeker struct {
+	dial   func() (net.Conn, error)
+	start  func() (rw io.ReadWriteCloser, died func() error, err error) // see startDaemon
+	answer time.Duration
+	wait   time.Duration
+}
+
+// daemons is the seeker for a state directory.
+func daemons(dir, umask, digest string) *seeker {
+	return &seeker{
+		dial:   func() (net.Conn, error) { return dialDaemon(dir) },
+		start:  func() (io.ReadWriteCloser, func() error, error) { return startDaemon(dir, umask, digest) },
+		answer: answerWait, wait: reachWait,
+	}
+}
+
 // reach returns a connection to the process that does the steps, and what that has
 // answered to the hello.
-func reach(dir, umask, digest string, hello wire.Frame, from *wire.Conn) (*peer, wire.Frame, error) {
-	end := time.Now().Add(reachWait)
+func (s *seeker) reach(hello wire.Frame, from *wire.Conn) (*peer, wire.Frame, error) {
+	end := time.Now().Add(s.wait)
 	told := time.Time{}
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		p, f, err := try(dir, umask, digest, hello)
+		p, f, err := s.try(hello)
 		if err != nil || p != nil {
 			return p, f, err
 		}
@@ -83,7 +104,7 @@ func reach(dir, umask, digest string, hello wire.Frame, from *wire.Conn) (*peer,
 		}
 		if time.Since(told) > 5*time.Second {
 			told = time.Now()
-			if err := from.Send(wire.KindWait, 0, wire.Wait{For: "the agent of another build, which finishes its step"}); err != nil {
+			if err := from.Send(wire.KindWait, 0, wire.Wait{For: "the agent that runs there, which finishes what it does or does not answer"}); err != nil {
 				return nil, f, err
 			}
 		}
@@ -93,30 +114,45 @@ func reach(dir, umask, digest string, hello wire.Frame, from *wire.Conn) (*peer,
 
 // try connects once. Without an error and without a peer it is to be tried again:
 // the other process is just ending, or just beginning.
-func try(dir, umask, digest string, hello wire.Frame) (*peer, wire.Frame, error) {
-	c, err := dialDaemon(dir)
+func (s *seeker) try(hello wire.Frame) (*peer, wire.Frame, error) {
+	c, err := s.dial()
 	var rw io.ReadWriteCloser = c
 	died := func() error { return nil }
 	if err != nil {
-		if rw, died, err = startDaemon(dir, umask, digest); err != nil {
+		if rw, died, err = s.start(); err != nil {
 			return nil, wire.Frame{}, fmt.Errorf("the agent's process cannot be started: %w", err)
 		}
 	}
 	p := &peer{rw, wire.NewConn(rw, rw)}
-	f, err := wire.Frame{}, p.conn.Write(hello.Kind, 0, hello.Payload)
-	if err == nil {
-		f, err = p.conn.Read()
-	}
+	f, err := p.greet(hello, s.answer)
 	if err == nil && !makesRoom(f) {
 		return p, f, nil
 	}
 	_ = rw.Close()
-	if err != nil {
-		if err = died(); err != nil {
-			err = fmt.Errorf("the agent's process has ended: %w", err)
-		}
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, wire.Frame{}, nil
+	}
+	if err = died(); err != nil {
+		err = fmt.Errorf("the agent's process has ended: %w", err)
 	}
 	return nil, wire.Frame{}, err
+}
+
+// greet passes the hello on and returns the answer. Where a connection has no deadlines,
+// the other side is a part of this process.
+func (p *peer) greet(hello wire.Frame, wait time.Duration) (wire.Frame, error) {
+	c, ok := p.ReadWriteCloser.(net.Conn)
+	if ok {
+		_ = c.SetDeadline(time.Now().Add(wait)) // it fails on a closed one, which says so below
+	}
+	if err := p.conn.Write(hello.Kind, 0, hello.Payload); err != nil {
+		return wire.Frame{}, err
+	}
+	f, err := p.conn.Read()
+	if err == nil && ok {
+		err = c.SetDeadline(time.Time{})
+	}
+	return f, err
 }
 
 // dialDaemon connects to the process that does the steps. Where another account could

@@ -17,9 +17,10 @@ import (
 type proxy struct {
 	mu       sync.Mutex
 	servers  []*server
-	commands []string // that change something
-	refuse   string   // the answer to these, if not empty
-	deaf     int      // dials to fail
+	commands []string                            // that change something
+	refuse   string                              // the answer to these, if not empty
+	deaf     int                                 // dials to fail
+	dies     func(command, answer string) string // what still comes of an answer; nil: all
 }
 
 type server struct {
@@ -54,12 +55,16 @@ func (p *proxy) serve(conn net.Conn) {
 		return
 	}
 	p.mu.Lock()
-	var answer strings.Builder
+	var answer strings.Builder // an empty line ends what each command says
 	for command := range strings.SplitSeq(line, ";") {
 		answer.WriteString(p.answer(strings.TrimSpace(command)) + "\n")
 	}
+	text := answer.String()
+	if p.dies != nil {
+		text = p.dies(line, text)
+	}
 	p.mu.Unlock()
-	fmt.Fprint(conn, answer.String())
+	fmt.Fprint(conn, text)
 }
 
 const columns = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state later_column"

@@ -41,11 +41,24 @@ func (t *Traffic) ask(ctx context.Context, socket, command string) (string, erro
 	if err != nil {
 		return "", unanswered(socket, command, err)
 	}
+	if !whole(string(answer), 1+strings.Count(command, ";")) {
+		return "", unanswered(socket, command, io.ErrUnexpectedEOF)
+	}
 	text := strings.TrimSpace(string(answer))
 	if strings.HasPrefix(text, "Permission denied") {
 		return "", failed(lifecycle.Denied, nil, "HAProxy at %s does not allow %q: give the socket level admin in its configuration", socket, command)
 	}
 	return text, nil
+}
+
+// whole says that an answer has come to its end, and not only the connection to its own,
+// as it does when HAProxy dies. An empty line ends what each command says, also when it
+// says nothing.
+func whole(answer string, commands int) bool {
+	if strings.Trim(answer, "\n") == "" {
+		return len(answer) >= commands
+	}
+	return strings.HasSuffix(answer, "\n\n")
 }
 
 // tell sends a command that answers nothing when it was done.

@@ -3,7 +3,9 @@ package haproxy_test
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,7 +178,7 @@ func TestRefusals(t *testing.T) {
 		lb.Servers = nil
 		p.refuse = "Permission denied\n"
 		require.Equal(t, lifecycle.Denied, codeOf(t, lb.SetWeight(t.Context(), "a", 0)))
-		p.refuse = "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'."
+		p.refuse = "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n"
 		require.ErrorContains(t, lb.SetWeight(t.Context(), "a", 50), "static LB algorithm")
 		p.deaf = 1 << 30
 		began := time.Now()
@@ -187,6 +189,45 @@ func TestRefusals(t *testing.T) {
 			err := (&haproxy.Traffic{Sockets: []string{far}}).SetWeight(t.Context(), "a", 0)
 			require.Equal(t, lifecycle.Unsupported, codeOf(t, err))
 		}
+	})
+}
+
+// A HAProxy that dies after it has read a command closes the connection, as one that has
+// answered does. Its answers end in an empty line, of each command that came in one line.
+func TestAnswerThatIsCutOffIsNone(t *testing.T) {
+	after := func(begin string, left int) func(string, string) string {
+		return func(command, answer string) string {
+			if strings.HasPrefix(command, begin) {
+				return answer[:max(0, len(answer)-left)]
+			}
+			return answer
+		}
+	}
+	for name, dies := range map[string]func(string, string) string{
+		"a command that says nothing":  after("set server", 1),
+		"all of it":                    after("show servers state", 1<<20),
+		"the last line of a table":     after("show servers state", len("\n")),
+		"a table of names":             func(_, _ string) string { return "1\n" + columns + "\n" },
+		"a row":                        after("show stat", len("\n")),
+		"the middle of a row":          after("show stat", 20),
+		"what HAProxy says against it": func(_, _ string) string { return "No such server.\n" },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			lb, p := one(up("web", "a"))
+			p.dies = dies
+			err := lb.SetWeight(t.Context(), "a", 0)
+			require.Equal(t, lifecycle.Unknown, codeOf(t, err), name)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF, name)
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := up("web", "a")
+		s.admin, s.down = 1, true
+		lb, p := one(s)
+		p.dies = after("set weight", 1)
+		err := lb.SetWeight(t.Context(), "a", 100)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF, "the last of several commands")
+		require.ErrorContains(t, err, "health down")
 	})
 }
 

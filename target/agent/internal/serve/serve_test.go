@@ -121,6 +121,44 @@ func TestServerThatMakesRoomTakesNobodyIn(t *testing.T) {
 	s.Wait()
 }
 
+// A controller that stands still, and takes nothing of what a script prints, does not
+// hold up another build. One that goes on is waited for.
+func TestControllerThatTakesNothingDoesNotHoldUpAnotherBuild(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan bool)
+		s := server(func(_ context.Context, task target.Task, _ Bringer) error {
+			_, err := io.WriteString(task.Output, "much")
+			<-release
+			return err
+		})
+		still, _ := controller(t, s)
+		ask(t, still, 1, false)
+		synctest.Wait() // the output is on its way, and a pipe holds nothing
+		goes, conn := controller(t, s)
+		ask(t, goes, 1, false)
+		time.Sleep(time.Hour) // nobody waits for its place, so there is no hurry
+		f, err := goes.Read()
+		require.NoError(t, err)
+		require.Equal(t, wire.KindOutput, f.Kind)
+		for range 6 { // who is refused asks again and again
+			f, other := hello(t, s, "another")
+			require.Contains(t, string(f.Payload), Retiring)
+			_ = other.Close()
+			time.Sleep(10 * time.Second)
+		}
+		s.mu.Lock()
+		require.Equal(t, 1, s.sessions, "the one that stands still is let go of")
+		s.mu.Unlock()
+		close(release)
+		f, err = goes.Read()
+		require.NoError(t, err)
+		require.Equal(t, wire.KindDone, f.Kind)
+		<-s.Idle()
+		_ = conn.Close()
+		s.Wait()
+	})
+}
+
 // A run that waits for a controller does not hold up another build: that controller may
 // be gone without anybody having noticed.
 func TestC13_RevisionThatHangsDoesNotHoldUpAnotherBuild(t *testing.T) {

@@ -129,6 +129,7 @@ func (s *Server) doer(set wire.Settings) (Doer, error) {
 // do not hold it up, which may be gone without anybody having noticed.
 func (s *Server) retire() {
 	s.mu.Lock()
+	first := !s.retiring // who waits asks again and again, which gives nobody more time
 	s.retiring = true
 	for _, r := range s.runs {
 		if r.supplier.Load() != nil {
@@ -141,6 +142,9 @@ func (s *Server) retire() {
 	}
 	s.mu.Unlock()
 	for _, se := range all {
+		if first {
+			se.hurry()
+		}
 		se.release()
 	}
 }

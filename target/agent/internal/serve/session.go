@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
@@ -15,7 +16,7 @@ import (
 // session is one controller that is connected.
 type session struct {
 	s    *Server
-	raw  io.Closer
+	raw  io.ReadWriteCloser
 	conn *wire.Conn
 	doer Doer
 	job  *target.Job // of the last request; belongs to the goroutine that reads
@@ -52,7 +53,8 @@ type piece struct {
 func (s *Server) Serve(c io.ReadWriteCloser) {
 	defer s.leave()
 	defer c.Close()
-	se := &session{s: s, raw: c, conn: wire.NewConn(c, c), requests: map[uint32]*request{}}
+	se := &session{s: s, raw: c, requests: map[uint32]*request{}}
+	se.conn = wire.NewConn(c, se)
 	if err := se.greet(); err != nil {
 		_ = se.conn.Send(wire.KindRefuse, 0, wire.Refusal{Why: err.Error()})
 		return
@@ -61,6 +63,30 @@ func (s *Server) Serve(c io.ReadWriteCloser) {
 	_ = se.read() // how a connection ends makes no difference
 	s.opened(se, false)
 	se.end()
+}
+
+// stuckWait is how long a controller may take nothing while another build waits for the
+// server's place. What came of its steps is kept on the host, so it may ask again.
+const stuckWait = 30 * time.Second
+
+// Write writes to the connection. A controller that takes nothing holds its runs back,
+// but not a server that is to make room.
+func (se *session) Write(p []byte) (int, error) {
+	if se.s.isRetiring() {
+		se.hurry()
+	}
+	n, err := se.raw.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = se.raw.Close() // half a frame is no use
+	}
+	return n, err
+}
+
+// hurry limits the write that is going on, or the next one.
+func (se *session) hurry() {
+	if c, ok := se.raw.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		_ = c.SetWriteDeadline(time.Now().Add(stuckWait)) // it fails on a closed connection only
+	}
 }
 
 // release ends the connection if nothing is asked for.
