@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -78,7 +79,7 @@ func (o *outlet) work() {
 		o.queue, o.begun = spare[:0], len(p)
 		o.tell()
 		o.mu.Unlock()
-		n, err := o.w.Write(p)
+		n, err := o.write(p)
 		o.mu.Lock()
 		if o.begun == 0 {
 			break // it was let go of
@@ -91,6 +92,16 @@ func (o *outlet) work() {
 	o.working = false
 	o.tell()
 	o.mu.Unlock()
+}
+
+// write writes to the caller's writer, whose panic must not end the process.
+func (o *outlet) write(p []byte) (n int, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			n, err = 0, fmt.Errorf("what it is written to panicked: %v", cause)
+		}
+	}()
+	return o.w.Write(p)
 }
 
 // drop ends all writing. The caller holds mu.

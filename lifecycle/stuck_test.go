@@ -107,3 +107,16 @@ func TestSlowWriterGetsEverything(t *testing.T) {
 	s := &lifecycle.Script{Location: "a.sh", Path: script(t, "#!/bin/sh\nseq 1 100000\n")}
 	require.NoError(t, r.Run(t.Context(), env(t), []lifecycle.Hook{s}))
 }
+
+// broken is a writer that panics.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { panic("no luck") }
+
+func TestWriterThatPanicsEndsNothing(t *testing.T) {
+	t.Parallel()
+	notes := ""
+	r := lifecycle.Runner{Log: broken{}, Note: func(n lifecycle.Note) { notes += n.Text }}
+	require.NoError(t, r.Run(t.Context(), env(t), []lifecycle.Hook{&lifecycle.Script{Location: "a.sh", Path: script(t, "#!/bin/sh\necho one\n")}}))
+	require.Contains(t, notes, "no luck")
+}
