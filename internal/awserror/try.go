@@ -31,18 +31,19 @@ func (h *Hung) Error() string {
 // RetryableError tells the SDK's rules, and so Retryable, that the call may be made again.
 func (h *Hung) RetryableError() bool { return true }
 
-// Ask makes a call of AWS once, and gives it up after [Limit].
+// Ask makes a call of AWS once, and gives it up after [Limit]. It is not for answers that
+// are streams: these end when it returns.
 func Ask[In, Out, O any](ctx context.Context, call func(context.Context, *In, ...func(*O)) (*Out, error), in *In, options ...func(*O)) (*Out, error) {
 	return AskFor(ctx, Limit, call, in, options...)
 }
 
 // AskFor is Ask with another limit, for calls that take long or are made again soon.
 func AskFor[In, Out, O any](ctx context.Context, limit time.Duration, call func(context.Context, *In, ...func(*O)) (*Out, error), in *In, options ...func(*O)) (*Out, error) {
-	watch := &watch{limit: limit}
-	try, stop := context.WithCancelCause(context.WithValue(ctx, watchKey{}, watch))
+	w := &watch{limit: limit}
+	try, stop := context.WithCancelCause(context.WithValue(ctx, watchKey{}, w)) // no deadline: a queue would refuse what comes after it
 	defer stop(nil)
-	watch.timer = time.AfterFunc(limit, func() { stop(errHung) })
-	defer watch.timer.Stop()
+	w.timer = time.AfterFunc(limit, func() { stop(errHung) })
+	defer w.timer.Stop()
 	out, err := call(try, in, options...)
 	if err == nil || ctx.Err() != nil || context.Cause(try) != errHung || Code(err) != "" {
 		return out, err // there was an answer, or the caller's time is over

@@ -24,7 +24,7 @@ import (
 )
 
 // storm lets calls of the AWS APIs go wrong, by chance: refused for too many requests,
-// broken, or done and not answered.
+// broken, or done and not answered. Some are never answered at all.
 func storm(seed uint64) func(awsfake.Call) awsfake.Fault {
 	r := rand.New(rand.NewPCG(seed, 7))
 	return func(c awsfake.Call) awsfake.Fault {
@@ -37,6 +37,8 @@ func storm(seed uint64) func(awsfake.Call) awsfake.Fault {
 			return awsfake.LostReply
 		case n < 18:
 			return awsfake.StaleRead
+		case n < 19:
+			return hangs[c.N%2]
 		}
 		return awsfake.NoFault
 	}
