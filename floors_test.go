@@ -29,7 +29,7 @@ var floors = map[string]int{
 	"lifecycle/journal/dynamodb":    2,
 	"rollback/cloudwatch":           2,
 	"target/function":               2,
-	"target/throttle":               1,
+	"target/throttle":               2,
 	"target/lambda":                 3,
 	"target/onprem":                 3,
 	"target/fake":                   3,

@@ -147,6 +147,15 @@ func (a *API) answer(ctx context.Context, service, operation string, in any) (an
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	out, err := a.take(ctx, service, operation, in)
+	if err == errHangs {
+		return nil, hang(ctx) // others are answered meanwhile
+	}
+	return out, err
+}
+
+// take does a call at once, and writes it down.
+func (a *API) take(ctx context.Context, service, operation string, in any) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := Call{N: len(a.calls), Service: service, Operation: operation, In: in, At: time.Now()}

@@ -25,11 +25,13 @@ const (
 	AccessDenied Fault = "access denied" // refused. Nothing happened
 	UnknownEnum  Fault = "unknown enum"  // the answer's enumerations have a value that nobody knows
 	EmptyAnswer  Fault = "empty answer"  // a read answers with nothing in it
+	Hang         Fault = "hang"          // no answer comes until the caller gives up. Nothing happened
+	HungReply    Fault = "hung reply"    // it happened, and no answer comes until the caller gives up
 )
 
 // Faults lists all faults, for sweeps over every call of a scenario.
 func Faults() []Fault {
-	return []Fault{Throttle, ServerError, LostReply, StaleRead, AccessDenied, UnknownEnum, EmptyAnswer}
+	return []Fault{Throttle, ServerError, LostReply, StaleRead, AccessDenied, UnknownEnum, EmptyAnswer, Hang, HungReply}
 }
 
 // At puts a fault on the call with the number n.
@@ -47,11 +49,26 @@ func APIError(code, message string) error {
 	return &smithy.GenericAPIError{Code: code, Message: message, Fault: smithy.FaultClient}
 }
 
-var errLost = errors.New("awsfake: connection reset before the answer came")
+var (
+	errLost  = errors.New("awsfake: connection reset before the answer came")
+	errHangs = errors.New("awsfake: no answer comes")
+)
+
+// hang waits until the caller gives up, and fails as the SDK's client for HTTP does then.
+// Of a caller in another process nobody knows when that is: there it fails at once.
+func hang(ctx context.Context) error {
+	if ctx.Done() == nil {
+		return errHangs
+	}
+	<-ctx.Done()
+	return &smithy.CanceledError{Err: ctx.Err()}
+}
 
 // faulty does a call the way its fault says.
 func (a *API) faulty(ctx context.Context, h handler, c Call) (any, error) {
 	switch c.Fault {
+	case Hang:
+		return nil, errHangs
 	case Throttle:
 		return nil, APIError("ThrottlingException", "Rate exceeded")
 	case ServerError:
@@ -65,6 +82,8 @@ func (a *API) faulty(ctx context.Context, h handler, c Call) (any, error) {
 	out, err := h.do(ctx, Clone(c.In))
 	out = Clone(out)
 	switch {
+	case c.Fault == HungReply:
+		return nil, errHangs
 	case c.Fault == LostReply:
 		return nil, &smithyhttp.RequestSendError{Err: errLost}
 	case err != nil:

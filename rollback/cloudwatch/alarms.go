@@ -125,7 +125,7 @@ func (a *Alarms) describe(ctx context.Context, names []string) (map[string]readi
 	in := &cloudwatch.DescribeAlarmsInput{AlarmNames: names, MaxRecords: aws.Int32(most),
 		AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm}}
 	for {
-		out, err := a.Client.DescribeAlarms(ctx, in)
+		out, err := awserror.Ask(ctx, a.Client.DescribeAlarms, in)
 		if err != nil {
 			return nil, failed(ctx, err)
 		}

@@ -34,12 +34,12 @@ func instances(ids []string) []types.Instance {
 }
 
 func (c *classic) put(ctx context.Context, ids []string) error {
-	_, err := c.client.RegisterInstancesWithLoadBalancer(ctx, &elb.RegisterInstancesWithLoadBalancerInput{LoadBalancerName: &c.named, Instances: instances(ids)})
+	_, err := awserror.Ask(ctx, c.client.RegisterInstancesWithLoadBalancer, &elb.RegisterInstancesWithLoadBalancerInput{LoadBalancerName: &c.named, Instances: instances(ids)})
 	return err
 }
 
 func (c *classic) take(ctx context.Context, ids []string) error {
-	_, err := c.client.DeregisterInstancesFromLoadBalancer(ctx, &elb.DeregisterInstancesFromLoadBalancerInput{LoadBalancerName: &c.named, Instances: instances(ids)})
+	_, err := awserror.Ask(ctx, c.client.DeregisterInstancesFromLoadBalancer, &elb.DeregisterInstancesFromLoadBalancerInput{LoadBalancerName: &c.named, Instances: instances(ids)})
 	if err != nil && len(ids) == 1 && c.single(err) {
 		return nil // it is not registered, which is what was wanted
 	}
@@ -49,7 +49,7 @@ func (c *classic) take(ctx context.Context, ids []string) error {
 func (c *classic) single(err error) bool { return awserror.Code(err) == "InvalidInstance" }
 
 func (c *classic) delay(ctx context.Context) (time.Duration, error) {
-	out, err := c.client.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerName: &c.named})
+	out, err := awserror.Ask(ctx, c.client.DescribeLoadBalancerAttributes, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerName: &c.named})
 	if err != nil {
 		return 0, err
 	}
@@ -60,7 +60,7 @@ func (c *classic) delay(ctx context.Context) (time.Duration, error) {
 }
 
 func (c *classic) read(ctx context.Context) (map[string]standing, error) {
-	out, err := c.client.DescribeInstanceHealth(ctx, &elb.DescribeInstanceHealthInput{LoadBalancerName: &c.named})
+	out, err := awserror.Ask(ctx, c.client.DescribeInstanceHealth, &elb.DescribeInstanceHealthInput{LoadBalancerName: &c.named})
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -32,12 +33,12 @@ func (p *provisioning) furnish(ctx context.Context, g types.AutoScalingGroup) er
 func (p *provisioning) policies(ctx context.Context) error {
 	in := &autoscaling.DescribePoliciesInput{AutoScalingGroupName: p.from.AutoScalingGroupName}
 	for range maxPages {
-		out, err := p.c.DescribePolicies(ctx, in)
+		out, err := awserror.Ask(ctx, p.c.DescribePolicies, in)
 		if err != nil {
 			return err
 		}
 		for _, one := range out.ScalingPolicies {
-			if _, err := p.c.PutScalingPolicy(ctx, copiedPolicy(one, &p.name)); err != nil {
+			if _, err := awserror.Ask(ctx, p.c.PutScalingPolicy, copiedPolicy(one, &p.name)); err != nil {
 				return err
 			}
 		}
@@ -51,7 +52,7 @@ func (p *provisioning) policies(ctx context.Context) error {
 func (p *provisioning) schedules(ctx context.Context) error {
 	in := &autoscaling.DescribeScheduledActionsInput{AutoScalingGroupName: p.from.AutoScalingGroupName}
 	for range maxPages {
-		out, err := p.c.DescribeScheduledActions(ctx, in)
+		out, err := awserror.Ask(ctx, p.c.DescribeScheduledActions, in)
 		if err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (p *provisioning) schedules(ctx context.Context) error {
 			if put == nil {
 				continue
 			}
-			if _, err := p.c.PutScheduledUpdateGroupAction(ctx, put); err != nil {
+			if _, err := awserror.Ask(ctx, p.c.PutScheduledUpdateGroupAction, put); err != nil {
 				return err
 			}
 		}
@@ -75,7 +76,7 @@ func (p *provisioning) topics(ctx context.Context) error {
 	in := &autoscaling.DescribeNotificationConfigurationsInput{AutoScalingGroupNames: []string{nameOf(p.from)}}
 	var all []types.NotificationConfiguration
 	for range maxPages {
-		out, err := p.c.DescribeNotificationConfigurations(ctx, in)
+		out, err := awserror.Ask(ctx, p.c.DescribeNotificationConfigurations, in)
 		if err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (p *provisioning) topics(ctx context.Context) error {
 		}
 	}
 	for _, put := range copiedTopics(all, &p.name) {
-		if _, err := p.c.PutNotificationConfiguration(ctx, put); err != nil {
+		if _, err := awserror.Ask(ctx, p.c.PutNotificationConfiguration, put); err != nil {
 			return err
 		}
 	}
@@ -100,6 +101,6 @@ func (p *provisioning) metrics(ctx context.Context) error {
 	for _, m := range p.from.EnabledMetrics {
 		in.Metrics = append(in.Metrics, aws.ToString(m.Metric))
 	}
-	_, err := p.c.EnableMetricsCollection(ctx, in)
+	_, err := awserror.Ask(ctx, p.c.EnableMetricsCollection, in)
 	return err
 }

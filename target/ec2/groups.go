@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -61,7 +62,7 @@ func readGroups(ctx context.Context, c GroupClient, in *autoscaling.DescribeAuto
 	var all []types.AutoScalingGroup
 	for range maxPages {
 		var out *autoscaling.DescribeAutoScalingGroupsOutput
-		err := insist(ctx, func() (err error) { out, err = c.DescribeAutoScalingGroups(ctx, in); return err })
+		err := insist(ctx, func() (err error) { out, err = awserror.Ask(ctx, c.DescribeAutoScalingGroups, in); return err })
 		if err != nil {
 			return nil, failed("reading Auto Scaling groups", err)
 		}
@@ -101,7 +102,7 @@ func groupTag(group, key, value string) types.Tag {
 
 func setTag(ctx context.Context, c GroupClient, group, key, value string) error {
 	err := insist(ctx, func() error {
-		_, err := c.CreateOrUpdateTags(ctx, &autoscaling.CreateOrUpdateTagsInput{Tags: []types.Tag{groupTag(group, key, value)}})
+		_, err := awserror.Ask(ctx, c.CreateOrUpdateTags, &autoscaling.CreateOrUpdateTagsInput{Tags: []types.Tag{groupTag(group, key, value)}})
 		return err
 	})
 	if err != nil {
@@ -117,7 +118,7 @@ func dropTags(ctx context.Context, c GroupClient, group string, keys ...string) 
 		tags[i].Value = nil
 	}
 	err := insist(ctx, func() error {
-		_, err := c.DeleteTags(ctx, &autoscaling.DeleteTagsInput{Tags: tags})
+		_, err := awserror.Ask(ctx, c.DeleteTags, &autoscaling.DeleteTagsInput{Tags: tags})
 		return err
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -82,7 +83,7 @@ func hold(ctx context.Context, c GroupClient, g types.AutoScalingGroup, deployme
 		}
 	}
 	err := insist(ctx, func() error { // also those that show as suspended: the look may be from before they were given back
-		_, err := c.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: g.AutoScalingGroupName, ScalingProcesses: next.processes})
+		_, err := awserror.Ask(ctx, c.SuspendProcesses, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: g.AutoScalingGroupName, ScalingProcesses: next.processes})
 		return err
 	})
 	if err != nil {
@@ -98,7 +99,7 @@ func release(ctx context.Context, c GroupClient, g types.AutoScalingGroup) error
 		return nil
 	}
 	err := insist(ctx, func() error {
-		_, err := c.ResumeProcesses(ctx, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: g.AutoScalingGroupName, ScalingProcesses: h.processes})
+		_, err := awserror.Ask(ctx, c.ResumeProcesses, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: g.AutoScalingGroupName, ScalingProcesses: h.processes})
 		return err
 	})
 	if err != nil {
@@ -127,6 +128,6 @@ func suspendToo(ctx context.Context, c GroupClient, from, to types.AutoScalingGr
 	if err != nil {
 		return err
 	}
-	_, err = c.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: to.AutoScalingGroupName, ScalingProcesses: theirs})
+	_, err = awserror.Ask(ctx, c.SuspendProcesses, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: to.AutoScalingGroupName, ScalingProcesses: theirs})
 	return err
 }

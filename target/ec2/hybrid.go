@@ -202,7 +202,7 @@ func (h *Hybrid) tagsOf(ctx context.Context, id string, q Query) (map[string]str
 func (h *Hybrid) readTags(ctx context.Context, id string) (map[string]string, error) {
 	var out *ssm.ListTagsForResourceOutput
 	err := insist(ctx, func() (err error) {
-		out, err = h.Client.ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{ResourceType: types.ResourceTypeForTaggingManagedInstance, ResourceId: &id})
+		out, err = awserror.Ask(ctx, h.Client.ListTagsForResource, &ssm.ListTagsForResourceInput{ResourceType: types.ResourceTypeForTaggingManagedInstance, ResourceId: &id})
 		return err
 	})
 	switch {

@@ -38,7 +38,7 @@ func (c *command) read(ctx context.Context) (map[string]types.CommandInvocation,
 	all := map[string]types.CommandInvocation{}
 	in := &ssm.ListCommandInvocationsInput{CommandId: &c.id, Details: true, MaxResults: aws.Int32(maxHosts)}
 	for range maxPages {
-		out, err := c.ssm.Client.ListCommandInvocations(ctx, in)
+		out, err := awserror.Ask(ctx, c.ssm.Client.ListCommandInvocations, in)
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +130,7 @@ func (c *command) collect(ctx context.Context, t target.Task, i types.CommandInv
 	}
 	var out *ssm.GetCommandInvocationOutput
 	getErr := insist(ctx, func() (err error) {
-		out, err = c.ssm.Client.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{CommandId: &c.id, InstanceId: &t.Step.Unit})
+		out, err = awserror.Ask(ctx, c.ssm.Client.GetCommandInvocation, &ssm.GetCommandInvocationInput{CommandId: &c.id, InstanceId: &t.Step.Unit})
 		return err
 	})
 	if getErr != nil {

@@ -90,7 +90,7 @@ func (l *Listener) Install(ctx context.Context) error {
 	}
 	for _, g := range line {
 		err := insist(ctx, func() error {
-			_, err := l.AutoScaling.PutLifecycleHook(ctx, &autoscaling.PutLifecycleHookInput{AutoScalingGroupName: g.AutoScalingGroupName, LifecycleHookName: aws.String(HookName),
+			_, err := awserror.Ask(ctx, l.AutoScaling.PutLifecycleHook, &autoscaling.PutLifecycleHookInput{AutoScalingGroupName: g.AutoScalingGroupName, LifecycleHookName: aws.String(HookName),
 				LifecycleTransition: aws.String(launching), DefaultResult: aws.String("ABANDON"), HeartbeatTimeout: aws.Int32(int32(heartbeat.Seconds()))})
 			return err
 		})
@@ -194,7 +194,7 @@ func (l *Listener) observe(group, id string, err error) {
 // hook.
 func (l *Listener) alive(ctx context.Context, group, id string) error {
 	return insistFor(ctx, time.Minute, func() error {
-		_, err := l.AutoScaling.RecordLifecycleActionHeartbeat(ctx, &autoscaling.RecordLifecycleActionHeartbeatInput{
+		_, err := awserror.AskFor(ctx, 15*time.Second, l.AutoScaling.RecordLifecycleActionHeartbeat, &autoscaling.RecordLifecycleActionHeartbeatInput{
 			AutoScalingGroupName: &group, InstanceId: &id, LifecycleHookName: aws.String(HookName)})
 		return err
 	})
@@ -203,7 +203,7 @@ func (l *Listener) alive(ctx context.Context, group, id string) error {
 func (l *Listener) complete(ctx context.Context, group, id, result string) error {
 	again := false
 	err := insist(ctx, func() error {
-		_, err := l.AutoScaling.CompleteLifecycleAction(ctx, &autoscaling.CompleteLifecycleActionInput{
+		_, err := awserror.Ask(ctx, l.AutoScaling.CompleteLifecycleAction, &autoscaling.CompleteLifecycleActionInput{
 			AutoScalingGroupName: &group, InstanceId: &id, LifecycleHookName: aws.String(HookName), LifecycleActionResult: &result}, singly)
 		if again && awserror.Code(err) == "ValidationError" {
 			return nil // it was answered by a call whose own answer was lost

@@ -26,7 +26,7 @@ func readNodes(ctx context.Context, c informant, filters []types.InstanceInforma
 	in := &ssm.DescribeInstanceInformationInput{Filters: filters, MaxResults: aws.Int32(nodePage)}
 	for range maxPages {
 		var out *ssm.DescribeInstanceInformationOutput
-		err := insist(ctx, func() (err error) { out, err = c.DescribeInstanceInformation(ctx, in); return err })
+		err := insist(ctx, func() (err error) { out, err = awserror.Ask(ctx, c.DescribeInstanceInformation, in); return err })
 		if err != nil {
 			return nil, err
 		}

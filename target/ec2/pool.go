@@ -179,7 +179,7 @@ func (p *provisioning) create(ctx context.Context) (types.AutoScalingGroup, erro
 	}
 	var hooks *autoscaling.DescribeLifecycleHooksOutput
 	err = insist(ctx, func() (err error) {
-		hooks, err = p.c.DescribeLifecycleHooks(ctx, &autoscaling.DescribeLifecycleHooksInput{AutoScalingGroupName: p.from.AutoScalingGroupName})
+		hooks, err = awserror.Ask(ctx, p.c.DescribeLifecycleHooks, &autoscaling.DescribeLifecycleHooksInput{AutoScalingGroupName: p.from.AutoScalingGroupName})
 		return err
 	})
 	if err != nil {
@@ -187,7 +187,7 @@ func (p *provisioning) create(ctx context.Context) (types.AutoScalingGroup, erro
 	}
 	in := copyOf(p.from, hooks.LifecycleHooks, p.f.Groups[0], p.deployment, p.n)
 	err = insist(ctx, func() error {
-		_, err := p.c.CreateAutoScalingGroup(ctx, in)
+		_, err := awserror.Ask(ctx, p.c.CreateAutoScalingGroup, in)
 		if awserror.Code(err) == "AlreadyExists" {
 			return nil // by a call whose answer was lost; who made it is looked at below
 		}
@@ -219,7 +219,7 @@ func (p *provisioning) size(ctx context.Context, g types.AutoScalingGroup) error
 	n := int32(p.n)
 	if slices.Contains(heldBy(g).processes, "Launch") {
 		err := insist(ctx, func() error {
-			_, err := p.c.ResumeProcesses(ctx, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: &p.name, ScalingProcesses: []string{"Launch"}})
+			_, err := awserror.Ask(ctx, p.c.ResumeProcesses, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: &p.name, ScalingProcesses: []string{"Launch"}})
 			return err
 		})
 		if err != nil {
@@ -230,7 +230,7 @@ func (p *provisioning) size(ctx context.Context, g types.AutoScalingGroup) error
 		return nil
 	}
 	err := insist(ctx, func() error {
-		_, err := p.c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &p.name,
+		_, err := awserror.Ask(ctx, p.c.UpdateAutoScalingGroup, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &p.name,
 			MinSize: aws.Int32(min(n, value(p.from.MinSize))), MaxSize: aws.Int32(max(n, value(g.MaxSize))), DesiredCapacity: &n})
 		return err
 	})
@@ -302,7 +302,7 @@ func (p *provisioning) tell(ctx context.Context) {
 
 // failures are the launches of the copy that failed, the last one first.
 func (p *provisioning) failures(ctx context.Context) ([]types.Activity, error) {
-	out, err := p.c.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &p.name})
+	out, err := awserror.Ask(ctx, p.c.DescribeScalingActivities, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &p.name})
 	if err != nil {
 		return nil, err
 	}

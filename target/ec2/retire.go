@@ -193,7 +193,7 @@ func deleteEmpty(ctx context.Context, c CopyClient, name string) error {
 func deleteBy(ctx context.Context, c CopyClient, in *autoscaling.DeleteAutoScalingGroupInput) error {
 	name := aws.ToString(in.AutoScalingGroupName)
 	err := insist(ctx, func() error {
-		_, err := c.DeleteAutoScalingGroup(ctx, in)
+		_, err := awserror.Ask(ctx, c.DeleteAutoScalingGroup, in)
 		return err
 	})
 	if err == nil {
@@ -208,7 +208,7 @@ func deleteBy(ctx context.Context, c CopyClient, in *autoscaling.DeleteAutoScali
 // shrink terminates some of a group's instances, so that it launches no others.
 func (f *Fleet) shrink(ctx context.Context, c CopyClient, g types.AutoScalingGroup, ids []string) error {
 	err := insist(ctx, func() error {
-		_, err := c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: g.AutoScalingGroupName, MinSize: aws.Int32(0)})
+		_, err := awserror.Ask(ctx, c.UpdateAutoScalingGroup, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: g.AutoScalingGroupName, MinSize: aws.Int32(0)})
 		return err
 	})
 	if err != nil {
@@ -236,7 +236,7 @@ func (f *Fleet) dismiss(ctx context.Context, c CopyClient, group, id string) err
 			}
 		}
 		asked = true
-		_, err := c.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: &id, ShouldDecrementDesiredCapacity: aws.Bool(true)}, singly)
+		_, err := awserror.Ask(ctx, c.TerminateInstanceInAutoScalingGroup, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: &id, ShouldDecrementDesiredCapacity: aws.Bool(true)}, singly)
 		if awserror.Code(err) == "ValidationError" {
 			return f.Instances.Terminate(ctx, []string{id}) // it is no longer in the group
 		}

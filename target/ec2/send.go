@@ -45,7 +45,7 @@ func (s *SSM) sendTo(ctx context.Context, k kind, key []byte, script string, ids
 	var out *ssm.SendCommandOutput
 	told := false // hosts may have been
 	err := insist(ctx, func() (err error) {
-		out, err = s.Client.SendCommand(ctx, in)
+		out, err = awserror.Ask(ctx, s.Client.SendCommand, in)
 		told = told || err != nil && awserror.Meaning(err) == lifecycle.Unknown
 		return err
 	})

@@ -234,7 +234,7 @@ func TestStormBySSM(t *testing.T) {
 			w := newManaged(t)
 			defer w.run.Close()
 			w.tagged(60)
-			w.API.Inject(storm(seed))
+			w.API.Inject(hanging(storm(seed)))
 			d := w.deployment(t, w.managedFleet(webTag), strategy.HalfAtATime())
 			fewest := w.world.run(t, func() {
 				res, err := d.Run(t.Context())

@@ -10,6 +10,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/revision"
 	"github.com/cutover-deploy/cutover/target"
@@ -37,12 +38,15 @@ type Bucket struct {
 
 var _ Store = Bucket{}
 
+// uploading is how long the content of an object may be on its way.
+const uploading = time.Hour
+
 // Put implements [Store].
 func (b Bucket) Put(ctx context.Context, name string, content io.ReadSeeker) (string, error) {
 	key := b.Prefix + name
-	_, err := b.Client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.Name, Key: &key})
+	_, err := awserror.Ask(ctx, b.Client.HeadObject, &s3.HeadObjectInput{Bucket: &b.Name, Key: &key})
 	if err != nil {
-		if _, err = b.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Name, Key: &key, Body: content}); err != nil {
+		if _, err = awserror.AskFor(ctx, uploading, b.Client.PutObject, &s3.PutObjectInput{Bucket: &b.Name, Key: &key, Body: content}); err != nil {
 			return "", err
 		}
 	}

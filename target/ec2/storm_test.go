@@ -42,6 +42,16 @@ func storm(seed uint64) func(awsfake.Call) awsfake.Fault {
 	}
 }
 
+// hanging lets some of the calls that a storm spares go without any answer.
+func hanging(storm func(awsfake.Call) awsfake.Fault) func(awsfake.Call) awsfake.Fault {
+	return func(c awsfake.Call) awsfake.Fault {
+		if f := storm(c); f != awsfake.NoFault || c.N%50 > 1 {
+			return f
+		}
+		return hangs[c.N%2]
+	}
+}
+
 // B, C, G, I: a group of 100 in place, while instances vanish and others are launched
 // for them, and every fifth call goes wrong.
 func TestStormInPlace(t *testing.T) {
@@ -49,7 +59,7 @@ func TestStormInPlace(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			ids := w.scaled(t, "web", 100)
-			w.API.Inject(storm(seed))
+			w.API.Inject(hanging(storm(seed)))
 			d := w.deployment(t, w.fleet(ec2.Selection{Groups: []string{"web"}}), strategy.Percent(80))
 			d.LostBudget = 5
 			r := rand.New(rand.NewPCG(seed, 1))
@@ -83,7 +93,7 @@ func TestStormBlueGreen(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			ids := w.scaled(t, "web", 100)
-			w.API.Inject(storm(seed))
+			w.API.Inject(hanging(storm(seed)))
 			f := w.fleet(ec2.Selection{Groups: []string{"web"}})
 			f.Green = &ec2.Green{}
 			d := w.deployment(t, f, strategy.BlueGreen{Minimum: strategy.Minimum{Percent: 90}, Ready: strategy.Wait{For: 10 * time.Minute}})

@@ -14,7 +14,8 @@ import (
 )
 
 // passes are faults that a deployment does not fail of.
-var passes = map[awsfake.Fault]bool{awsfake.Throttle: true, awsfake.ServerError: true, awsfake.LostReply: true, awsfake.StaleRead: true}
+var passes = map[awsfake.Fault]bool{awsfake.Throttle: true, awsfake.ServerError: true, awsfake.LostReply: true, awsfake.StaleRead: true,
+	awsfake.Hang: true, awsfake.HungReply: true}
 
 // Whatever is wrong with one call of AWS, nothing is left suspended, and success means
 // what it says. What passes costs no host and no capacity.

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -25,7 +26,7 @@ func inherit(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup)
 	}{
 		{"load balancers", func() error { return attach(ctx, c, from, to) }},
 		{"sizes", func() error {
-			_, err := c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: to.AutoScalingGroupName,
+			_, err := awserror.Ask(ctx, c.UpdateAutoScalingGroup, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: to.AutoScalingGroupName,
 				MinSize: from.MinSize, MaxSize: aws.Int32(max(value(from.MaxSize), value(to.DesiredCapacity))), DeletionProtection: from.DeletionProtection})
 			return err
 		}},
@@ -91,13 +92,13 @@ func serves(g types.AutoScalingGroup, weights map[string]lifecycle.Weight) bool 
 // registered there already.
 func attach(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup) error {
 	if arns := missing(from.TargetGroupARNs, to.TargetGroupARNs); len(arns) > 0 {
-		_, err := c.AttachLoadBalancerTargetGroups(ctx, &autoscaling.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: to.AutoScalingGroupName, TargetGroupARNs: arns})
+		_, err := awserror.Ask(ctx, c.AttachLoadBalancerTargetGroups, &autoscaling.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: to.AutoScalingGroupName, TargetGroupARNs: arns})
 		if err != nil {
 			return err
 		}
 	}
 	if names := missing(from.LoadBalancerNames, to.LoadBalancerNames); len(names) > 0 {
-		_, err := c.AttachLoadBalancers(ctx, &autoscaling.AttachLoadBalancersInput{AutoScalingGroupName: to.AutoScalingGroupName, LoadBalancerNames: names})
+		_, err := awserror.Ask(ctx, c.AttachLoadBalancers, &autoscaling.AttachLoadBalancersInput{AutoScalingGroupName: to.AutoScalingGroupName, LoadBalancerNames: names})
 		return err
 	}
 	return nil
@@ -107,13 +108,13 @@ func attach(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup) 
 // traffic.
 func detach(ctx context.Context, c CopyClient, g types.AutoScalingGroup) error {
 	if len(g.TargetGroupARNs) > 0 {
-		_, err := c.DetachLoadBalancerTargetGroups(ctx, &autoscaling.DetachLoadBalancerTargetGroupsInput{AutoScalingGroupName: g.AutoScalingGroupName, TargetGroupARNs: g.TargetGroupARNs})
+		_, err := awserror.Ask(ctx, c.DetachLoadBalancerTargetGroups, &autoscaling.DetachLoadBalancerTargetGroupsInput{AutoScalingGroupName: g.AutoScalingGroupName, TargetGroupARNs: g.TargetGroupARNs})
 		if err != nil {
 			return err
 		}
 	}
 	if len(g.LoadBalancerNames) > 0 {
-		_, err := c.DetachLoadBalancers(ctx, &autoscaling.DetachLoadBalancersInput{AutoScalingGroupName: g.AutoScalingGroupName, LoadBalancerNames: g.LoadBalancerNames})
+		_, err := awserror.Ask(ctx, c.DetachLoadBalancers, &autoscaling.DetachLoadBalancersInput{AutoScalingGroupName: g.AutoScalingGroupName, LoadBalancerNames: g.LoadBalancerNames})
 		return err
 	}
 	return nil
@@ -133,13 +134,13 @@ func warm(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup) er
 	if w == nil || w.Status == types.WarmPoolStatusPendingDelete {
 		return nil
 	}
-	_, err := c.PutWarmPool(ctx, &autoscaling.PutWarmPoolInput{AutoScalingGroupName: to.AutoScalingGroupName, MinSize: w.MinSize,
+	_, err := awserror.Ask(ctx, c.PutWarmPool, &autoscaling.PutWarmPoolInput{AutoScalingGroupName: to.AutoScalingGroupName, MinSize: w.MinSize,
 		MaxGroupPreparedCapacity: w.MaxGroupPreparedCapacity, PoolState: w.PoolState, InstanceReusePolicy: w.InstanceReusePolicy})
 	return err
 }
 
 func moveHook(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup) error {
-	out, err := c.DescribeLifecycleHooks(ctx, &autoscaling.DescribeLifecycleHooksInput{AutoScalingGroupName: from.AutoScalingGroupName})
+	out, err := awserror.Ask(ctx, c.DescribeLifecycleHooks, &autoscaling.DescribeLifecycleHooksInput{AutoScalingGroupName: from.AutoScalingGroupName})
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func moveHook(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup
 		if aws.ToString(h.LifecycleHookName) != HookName {
 			continue
 		}
-		_, err := c.PutLifecycleHook(ctx, &autoscaling.PutLifecycleHookInput{AutoScalingGroupName: to.AutoScalingGroupName, LifecycleHookName: h.LifecycleHookName,
+		_, err := awserror.Ask(ctx, c.PutLifecycleHook, &autoscaling.PutLifecycleHookInput{AutoScalingGroupName: to.AutoScalingGroupName, LifecycleHookName: h.LifecycleHookName,
 			LifecycleTransition: h.LifecycleTransition, DefaultResult: h.DefaultResult, HeartbeatTimeout: h.HeartbeatTimeout, NotificationMetadata: h.NotificationMetadata})
 		if err != nil {
 			return err

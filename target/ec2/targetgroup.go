@@ -32,7 +32,7 @@ func (g *targetGroup) look(ctx context.Context) (types.TargetGroup, error) {
 	if strings.HasPrefix(g.named, "arn:") {
 		in = &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{g.named}}
 	}
-	out, err := g.client.DescribeTargetGroups(ctx, in)
+	out, err := awserror.Ask(ctx, g.client.DescribeTargetGroups, in)
 	if err != nil {
 		return types.TargetGroup{}, err
 	}
@@ -87,7 +87,7 @@ func targets(ids []string) []types.TargetDescription {
 func (g *targetGroup) put(ctx context.Context, ids []string) error {
 	arn, err := g.arn(ctx)
 	if err == nil {
-		_, err = g.client.RegisterTargets(ctx, &elb.RegisterTargetsInput{TargetGroupArn: arn, Targets: targets(ids)})
+		_, err = awserror.Ask(ctx, g.client.RegisterTargets, &elb.RegisterTargetsInput{TargetGroupArn: arn, Targets: targets(ids)})
 	}
 	return err
 }
@@ -95,7 +95,7 @@ func (g *targetGroup) put(ctx context.Context, ids []string) error {
 func (g *targetGroup) take(ctx context.Context, ids []string) error {
 	arn, err := g.arn(ctx)
 	if err == nil {
-		_, err = g.client.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: arn, Targets: targets(ids)})
+		_, err = awserror.Ask(ctx, g.client.DeregisterTargets, &elb.DeregisterTargetsInput{TargetGroupArn: arn, Targets: targets(ids)})
 	}
 	if len(ids) == 1 && awserror.Code(err) == "InvalidTarget" {
 		return nil // it is not registered, which is what was wanted; a look at the health will tell
@@ -112,7 +112,7 @@ func (g *targetGroup) delay(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	out, err := g.client.DescribeTargetGroupAttributes(ctx, &elb.DescribeTargetGroupAttributesInput{TargetGroupArn: arn})
+	out, err := awserror.Ask(ctx, g.client.DescribeTargetGroupAttributes, &elb.DescribeTargetGroupAttributesInput{TargetGroupArn: arn})
 	if err != nil {
 		return 0, err
 	}
@@ -131,7 +131,7 @@ func (g *targetGroup) read(ctx context.Context) (map[string]standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := g.client.DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: arn})
+	out, err := awserror.Ask(ctx, g.client.DescribeTargetHealth, &elb.DescribeTargetHealthInput{TargetGroupArn: arn})
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (o *oddAnswer) Unwrap() error { return o.err }
 // IAM policies, on is what it is about. Check, if not nil, says what is odd about an answer.
 func call[In, Out, O any](ctx context.Context, action, on string, f func(context.Context, *In, ...func(*O)) (*Out, error), in *In, check func(*Out) error) (*Out, error) {
 	for try := 1; ; try++ {
-		out, err := f(ctx, in)
+		out, err := awserror.Ask(ctx, f, in)
 		if err == nil && check != nil {
 			err = check(out)
 		}

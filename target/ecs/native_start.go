@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
@@ -137,7 +138,7 @@ func (n *Native) update(ctx context.Context, b *nativeBefore) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.ECS.UpdateService(ctx, in, func(o *ecs.Options) { o.RetryMaxAttempts = 1 })
+	_, err = awserror.Ask(ctx, n.ECS.UpdateService, in, func(o *ecs.Options) { o.RetryMaxAttempts = 1 })
 	return err
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
 	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
@@ -16,6 +18,20 @@ const (
 	changed  = "PreconditionFailedException"
 	conflict = "ResourceConflictException"
 )
+
+// tries is how often a call is made that does not answer.
+const tries = 3
+
+// ask makes a call, and makes it again where no answer comes, as the SDK does where the
+// reply was lost: none of these calls does more when it is made twice.
+func ask[In, Out any](ctx context.Context, call func(context.Context, *In, ...func(*lambda.Options)) (*Out, error), in *In) (*Out, error) {
+	for try := 1; ; try++ {
+		out, err := awserror.Ask(ctx, call, in)
+		if _, hung := errors.AsType[*awserror.Hung](err); !hung || try == tries {
+			return out, err
+		}
+	}
+}
 
 func code(err error) string { return awserror.Code(err) }
 

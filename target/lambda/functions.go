@@ -5,11 +5,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target/function"
 )
@@ -29,9 +31,12 @@ var (
 	_ function.Prober = (*Functions)(nil)
 )
 
+// running is how long an answer is waited for: functions run for 15 minutes at most.
+const running = 16 * time.Minute
+
 // Call invokes the function once.
 func (f *Functions) Call(ctx context.Context, in function.Invocation) (json.RawMessage, error) {
-	out, err := f.Client.Invoke(ctx, &lambda.InvokeInput{
+	out, err := awserror.AskFor(ctx, running, f.Client.Invoke, &lambda.InvokeInput{
 		FunctionName: aws.String(in.Function), Payload: in.Payload,
 		InvocationType: types.InvocationTypeRequestResponse, LogType: types.LogTypeTail,
 	}, func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} })
@@ -50,7 +55,7 @@ func (f *Functions) Call(ctx context.Context, in function.Invocation) (json.RawM
 
 // Probe asks Lambda whether the function could be called, without running it.
 func (f *Functions) Probe(ctx context.Context, name string) error {
-	_, err := f.Client.Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String(name), InvocationType: types.InvocationTypeDryRun})
+	_, err := ask(ctx, f.Client.Invoke, &lambda.InvokeInput{FunctionName: aws.String(name), InvocationType: types.InvocationTypeDryRun})
 	if err == nil {
 		return nil
 	}

@@ -35,6 +35,7 @@ func TestHooksAreFunctionsOfLambda(t *testing.T) {
 		"it does not exist":  {func(w *world) { w.alias.Spec.Functions[0].Function = "Other" }, lifecycle.TargetFailed, "Other", 1},
 		"nobody may call it": {func(w *world) { w.api.Inject(awsfake.At(0, awsfake.AccessDenied)) }, lifecycle.Denied, "lambda:InvokeFunction", 1},
 		"an answer is lost":  {func(w *world) { w.api.Inject(awsfake.At(0, awsfake.LostReply)) }, lifecycle.Interrupted, "RerunInterrupted", 1},
+		"no answer comes":    {func(w *world) { w.api.Inject(awsfake.At(0, awsfake.HungReply)) }, lifecycle.Interrupted, "RerunInterrupted", 1},
 		"too many requests":  {func(w *world) { w.api.Inject(awsfake.At(0, awsfake.Throttle)) }, "", "", 2},
 		"a server's error":   {func(w *world) { w.api.Inject(awsfake.At(0, awsfake.ServerError)) }, lifecycle.Interrupted, "RerunInterrupted", 1},
 	} {

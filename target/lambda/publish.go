@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -84,7 +85,7 @@ func (p publishing) upload(ctx context.Context) (string, error) {
 			return want, nil
 		}
 		in.RevisionId = now.RevisionId
-		out, err := p.c.UpdateFunctionCode(ctx, in)
+		out, err := awserror.AskFor(ctx, updating, p.c.UpdateFunctionCode, in) // it may carry 50 MB
 		switch c := code(err); {
 		case c == conflict, c == changed: // somebody else was faster
 		case err != nil:
@@ -110,7 +111,7 @@ func (p publishing) publish(ctx context.Context, sha string) (string, error) {
 		if p.code.Description != "" {
 			in.Description = &p.code.Description
 		}
-		out, err := p.c.PublishVersion(ctx, in)
+		out, err := ask(ctx, p.c.PublishVersion, in)
 		switch c := code(err); {
 		case c == conflict, c == changed: // somebody has begun an update: look again
 		case err != nil:
@@ -132,7 +133,7 @@ func (p publishing) changed(why string) error {
 func (p publishing) idle(ctx context.Context) (*lambda.GetFunctionConfigurationOutput, error) {
 	wait := time.Second
 	for began := time.Now(); time.Since(began) < updating; wait = min(2*wait, 5*time.Second) {
-		out, err := p.c.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &p.name})
+		out, err := ask(ctx, p.c.GetFunctionConfiguration, &lambda.GetFunctionConfigurationInput{FunctionName: &p.name})
 		switch {
 		case err != nil:
 			return nil, failed(ctx, noStep, "lambda:GetFunctionConfiguration", p.name, err)

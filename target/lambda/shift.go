@@ -69,7 +69,7 @@ func (a *Alias) shift(ctx context.Context, t target.Task, want routing, had prov
 				return err
 			}
 		}
-		out, err := a.Client.UpdateAlias(ctx, a.input(want, now.revision))
+		out, err := ask(ctx, a.Client.UpdateAlias, a.input(want, now.revision))
 		switch c := code(err); {
 		case c == changed, c == conflict: // since it was read, or what was read is old: look again
 			if err := sleep(ctx, pause); err != nil {
@@ -156,7 +156,7 @@ var errEmpty = errors.New("the answer has no version in it")
 
 // read reads the alias once.
 func (a *Alias) read(ctx context.Context, step lifecycle.Step) (routing, error) {
-	out, err := a.Client.GetAlias(ctx, &lambda.GetAliasInput{FunctionName: &a.Spec.Function.Name, Name: &a.Spec.Function.Alias})
+	out, err := ask(ctx, a.Client.GetAlias, &lambda.GetAliasInput{FunctionName: &a.Spec.Function.Name, Name: &a.Spec.Function.Alias})
 	if err != nil {
 		return routing{}, failed(ctx, step, "lambda:GetAlias", a.String(), err)
 	}

@@ -37,7 +37,7 @@ func before(job *target.Job) (p provisioning, err error) {
 }
 
 func (a *Alias) configuration(ctx context.Context, version string) (*lambda.GetFunctionConfigurationOutput, error) {
-	return a.Client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &a.Spec.Function.Name, Qualifier: aws.String(version)})
+	return ask(ctx, a.Client.GetFunctionConfiguration, &lambda.GetFunctionConfigurationInput{FunctionName: &a.Spec.Function.Name, Qualifier: aws.String(version)})
 }
 
 // ready waits until the step's version can take calls. On the way back only what is sure
@@ -95,7 +95,7 @@ func (a *Alias) provision(ctx context.Context, t target.Task) error {
 		return failed(ctx, t.Step, "lambda:GetProvisionedConcurrencyConfig", resource, err)
 	}
 	if n != a.Provisioned {
-		_, err := a.Client.PutProvisionedConcurrencyConfig(ctx, &lambda.PutProvisionedConcurrencyConfigInput{
+		_, err := ask(ctx, a.Client.PutProvisionedConcurrencyConfig, &lambda.PutProvisionedConcurrencyConfigInput{
 			FunctionName: &a.Spec.Function.Name, Qualifier: aws.String(version), ProvisionedConcurrentExecutions: aws.Int32(a.Provisioned)})
 		if err != nil {
 			return failed(ctx, t.Step, "lambda:PutProvisionedConcurrencyConfig", resource, err)
@@ -115,7 +115,7 @@ func (a *Alias) provision(ctx context.Context, t target.Task) error {
 
 // provisionedFor is how much provisioned concurrency there is; none is 0.
 func (a *Alias) provisionedFor(ctx context.Context, qualifier string) (int32, error) {
-	out, err := a.Client.GetProvisionedConcurrencyConfig(ctx, &lambda.GetProvisionedConcurrencyConfigInput{
+	out, err := ask(ctx, a.Client.GetProvisionedConcurrencyConfig, &lambda.GetProvisionedConcurrencyConfigInput{
 		FunctionName: &a.Spec.Function.Name, Qualifier: aws.String(qualifier)})
 	if code(err) == notThere {
 		return 0, nil
@@ -129,7 +129,7 @@ func (a *Alias) provisionedFor(ctx context.Context, qualifier string) (int32, er
 // warm says how provisioned concurrency is; empty: there is none.
 func (a *Alias) warm(ctx context.Context, step lifecycle.Step, qualifier string) (types.ProvisionedConcurrencyStatusEnum, error) {
 	resource := fmt.Sprintf("function %s:%s", a.Spec.Function.Name, qualifier)
-	out, err := a.Client.GetProvisionedConcurrencyConfig(ctx, &lambda.GetProvisionedConcurrencyConfigInput{
+	out, err := ask(ctx, a.Client.GetProvisionedConcurrencyConfig, &lambda.GetProvisionedConcurrencyConfigInput{
 		FunctionName: &a.Spec.Function.Name, Qualifier: aws.String(qualifier)})
 	switch {
 	case code(err) == notThere:
@@ -151,7 +151,7 @@ func (a *Alias) cool(ctx context.Context, t target.Task, had provisioning) error
 	if t.Step.Unit != a.original() || !all || a.Provisioned == 0 || !had.known || had.Replacement > 0 {
 		return nil
 	}
-	_, err := a.Client.DeleteProvisionedConcurrencyConfig(ctx, &lambda.DeleteProvisionedConcurrencyConfigInput{
+	_, err := ask(ctx, a.Client.DeleteProvisionedConcurrencyConfig, &lambda.DeleteProvisionedConcurrencyConfigInput{
 		FunctionName: &a.Spec.Function.Name, Qualifier: aws.String(a.replacement())})
 	if err != nil && code(err) != notThere && code(err) != notFound {
 		if ctx.Err() != nil {

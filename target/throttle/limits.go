@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
@@ -69,7 +70,9 @@ func (l *Limits) attach(stack *middleware.Stack) error {
 func (l *Limits) handle(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
 	service, operation := awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)
 	buckets := l.of(service, operation, awsmiddleware.GetRegion(ctx))
+	goOn := awserror.Queued(ctx)
 	waited, err := wait(ctx, buckets)
+	goOn()
 	name := service + "." + operation
 	if err != nil {
 		l.count(name, func(c *Count) { c.Dropped++ })

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target/throttle"
@@ -106,6 +107,26 @@ func TestG2_NoWaitBeyondTheDeadline(t *testing.T) {
 		stop, cancel2 := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel2(why) })
 		require.ErrorIs(t, get(stop, c), why)
+	})
+}
+
+// A call that hangs is given up after a minute. That it waits here for longer is no reason.
+func TestTheQueueIsNotHanging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, limits := world(), &throttle.Limits{Rates: []throttle.Family{{Name: "slow", Service: "Lambda", Burst: 1, PerSecond: 0.1}}}
+		cfg := api.Config()
+		limits.Attach(&cfg)
+		c := lambda.NewFromConfig(cfg)
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 31 {
+			all.Go(func() {
+				_, err := awserror.Ask(t.Context(), c.GetAlias, &lambda.GetAliasInput{FunctionName: aws.String("f"), Name: aws.String("live")})
+				require.NoError(t, err)
+			})
+		}
+		all.Wait()
+		require.Equal(t, 5*time.Minute, time.Since(began))
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/cutover-deploy/cutover/internal/awserror"
 	"github.com/cutover-deploy/cutover/target/ec2"
 )
 
@@ -74,7 +75,7 @@ func (e EC2) read(ctx context.Context, filters []types.Filter) ([]ec2.Instance, 
 	var all []ec2.Instance
 	in := &sdk.DescribeInstancesInput{Filters: filters, MaxResults: aws.Int32(maxPage)}
 	for range maxPages {
-		out, err := e.Client.DescribeInstances(ctx, in)
+		out, err := awserror.Ask(ctx, e.Client.DescribeInstances, in)
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +115,7 @@ func instance(i types.Instance) ec2.Instance {
 // Terminate implements [ec2.Instances]. One instance that EC2 no longer knows would
 // keep the others alive, so the ids are then tried one by one.
 func (e EC2) Terminate(ctx context.Context, ids []string) error {
-	_, err := e.Client.TerminateInstances(ctx, &sdk.TerminateInstancesInput{InstanceIds: ids})
+	_, err := awserror.Ask(ctx, e.Client.TerminateInstances, &sdk.TerminateInstancesInput{InstanceIds: ids})
 	switch {
 	case !unknown(err):
 		return err
