@@ -120,6 +120,10 @@ type Deployment struct {
 	// raw, for people who watch; what a step returns nil for goes nowhere. It is called
 	// from many goroutines, once for each time that a step is asked for. Which output
 	// there is depends on the target, see [target.Task]. A panic in it is dropped.
+	//
+	// A writer that is slow holds nothing up: 1 MiB waits for it, what comes beyond that
+	// is left out, and at a step's end it has 2 s to take the rest. It gets one Write at
+	// a time, and none begins after the step's end. An error or panic of it ends its part.
 	Output func(lifecycle.Step) io.Writer
 
 	mu      sync.Mutex

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,4 +54,28 @@ func TestDeployment_Output(t *testing.T) {
 	require.Equal(t, strategy.DeploymentSucceeded, run(t, d).Status)
 	require.Equal(t, "Install on host-1\n", seen["host-1"].String())
 	require.Contains(t, seen[""].String(), "smoke test\n")
+}
+
+// stuck is a writer that takes nothing, such as a pipe into a pager that was stopped.
+type stuck struct{ until chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s.until
+	return len(p), nil
+}
+
+func TestAStuckWatcherHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deployment(t, printing{fake.NewFleet(2)}, "one")
+		d.Before = lifecycle.Func(func(_ context.Context, _ lifecycle.Env, out io.Writer) error {
+			_, err := out.Write(bytes.Repeat([]byte("noise\n"), 1<<20))
+			return err
+		})
+		out := stuck{make(chan struct{})}
+		d.Output = func(lifecycle.Step) io.Writer { return out }
+		began := time.Now()
+		require.Equal(t, strategy.DeploymentSucceeded, run(t, d).Status)
+		require.Less(t, time.Since(began), time.Minute)
+		close(out.until)
+	})
 }

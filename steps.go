@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/cutover-deploy/cutover/internal/lossy"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 )
@@ -58,7 +59,9 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 	if step.Unit == "" {
 		e.news, e.err = r.provision(ctx, whole, step, j.units, note)
 	} else {
-		task := target.Task{Step: step, Job: r.job, Again: j.again, Expect: j.expect, Foreign: j.foreign, Note: note, Output: r.output(step)}
+		out, done := r.output(step)
+		defer done()
+		task := target.Task{Step: step, Job: r.job, Again: j.again, Expect: j.expect, Foreign: j.foreign, Note: note, Output: out}
 		e.err = r.insist(ctx, func() error { return r.d.Target.Perform(ctx, task) })
 	}
 	if e.err != nil && context.Cause(ctx) == errTooLong {
@@ -70,13 +73,19 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 
 var errTooLong = errors.New("the event took too long")
 
-// output is where what the step prints goes; nil: nowhere.
-func (r *runner) output(step lifecycle.Step) (w io.Writer) {
+// output is where what the step prints goes, until done is called; nil: nowhere. Who
+// watches must neither end a deployment nor hold it up.
+func (r *runner) output(step lifecycle.Step) (w io.Writer, done func()) {
+	done = func() {}
 	if r.d.Output == nil {
-		return nil
+		return nil, done
 	}
-	defer func() { _ = recover() }() // who watches must not end a deployment
-	return r.d.Output(step)
+	defer func() { _ = recover() }()
+	if out := r.d.Output(step); out != nil {
+		l := lossy.New(out)
+		return l, l.Close
+	}
+	return nil, done
 }
 
 // patience is how long to wait before asking again when nobody could say whether a
@@ -112,6 +121,8 @@ func (r *runner) once(ctx context.Context, step lifecycle.Step, again bool, note
 		return &lifecycle.Error{Step: step, Failure: lifecycle.Failure{Code: lifecycle.HookFailed,
 			Message: "the plan has this hook and the Deployment that resumes it has not; fill it in"}}
 	}
-	run := lifecycle.Runner{Note: note, Log: r.output(step)}
+	out, done := r.output(step)
+	defer done()
+	run := lifecycle.Runner{Note: note, Log: out}
 	return run.Run(ctx, lifecycle.Env{Step: step}, []lifecycle.Hook{hook})
 }

@@ -23,7 +23,7 @@ type Command struct {
 }
 
 // Run runs the command and returns nil if it exited with status 0, else a *Error.
-func (c *Command) Run(ctx context.Context, env Env, out io.Writer) (err error) {
+func (c *Command) Run(ctx context.Context, env Env, out io.Writer) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -37,9 +37,7 @@ func (c *Command) Run(ctx context.Context, env Env, out io.Writer) (err error) {
 	if _, err := os.Stat(s.Path); errors.Is(err, fs.ErrNotExist) {
 		return s.fail(env, ScriptMissing, "is not on this machine; install it, or correct its path", err)
 	}
-	sink, done := sinkOf(ctx, out)
-	defer func() { done(err) }()
-	h, err := s.begin(ctx, env, sink)
+	h, err := s.begin(ctx, env, sinkOf(out))
 	if err != nil {
 		return err
 	}

@@ -51,10 +51,6 @@
 //     environment, and their kin (without a control group, one escapes that leaves
 //     all of these and its parent behind); elsewhere on Unix its process group; on Windows its job
 //     object, at once, since there is no TERM.
-//   - A writer of the log that blocks, such as a pipe whose reader was stopped, holds
-//     scripts back, but neither their limits nor a cancel: then it has a second and a
-//     half, after a script that ended by itself 30 seconds. What it has not taken is
-//     dropped, a note says how much, and nothing is written to it any more.
 //   - Output of any amount and lines of any length pass in constant memory. The
 //     log of an event is kept up to [Runner.MaxLog] bytes, what is left out is
 //     counted.

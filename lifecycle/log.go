@@ -2,11 +2,8 @@ package lifecycle
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 )
 
@@ -24,32 +21,19 @@ type sink interface {
 	add(mark string, piece []byte, end bool)
 	// commit passes on what add has gathered.
 	commit()
-	// outlet is where it all goes; nil: nowhere.
-	outlet() *outlet
 }
 
-// sinkOf finds the runner's log behind out, or makes a plain one. The hook calls done
-// before it returns: nothing is written after that.
-func sinkOf(ctx context.Context, out io.Writer) (s sink, done func(error)) {
+// sinkOf finds the runner's log behind out, or makes a plain one.
+func sinkOf(out io.Writer) sink {
 	if s, ok := out.(sink); ok {
-		return s, func(error) {} // the runner sees to it
+		return s
 	}
-	p := &plainSink{out: newOutlet(out)}
-	// An output that cannot be written fails no hook.
-	return p, func(err error) { _, _ = p.out.flush(ctx, patience(err)) }
-}
-
-// patience is how long output may take after a hook that ended so.
-func patience(err error) time.Duration {
-	if e, ok := errors.AsType[*Error](err); ok && e.Code == ScriptTimedOut {
-		return killWait
-	}
-	return slowLog
+	return &plainSink{out: out}
 }
 
 // plainSink writes entries to a writer that knows nothing of them.
 type plainSink struct {
-	out  *outlet
+	out  io.Writer
 	open string // stream whose entry is not ended
 	buf  []byte
 }
@@ -64,29 +48,29 @@ func (p *plainSink) add(mark string, piece []byte, end bool) {
 	if end {
 		p.open = ""
 	}
-	_, _ = p.out.Write(p.buf) // the outlet keeps the error
+	// An output that cannot be written fails no hook.
+	_, _ = p.out.Write(p.buf)
 }
 
-func (p *plainSink) commit()         {}
-func (p *plainSink) outlet() *outlet { return p.out }
+func (p *plainSink) commit() {}
 
 // eventLog is the log of one event: every entry with its time into the file, and
 // the last of them in memory for the failure.
 type eventLog struct {
-	w     *outlet // nil: nowhere
-	limit int64   // bytes for w; negative: none
+	w     io.Writer // nil: nowhere
+	limit int64     // bytes for w; negative: none
 	clock func() time.Time
 
 	stamp []byte // the time that entries begin with; empty: to be asked for
 
 	tail    tail
 	written int64
-	left    int64 // bytes left out of w for the limit
+	left    int64 // bytes left out of w
+	err     error // first failure of w
 	open    string
 	inEntry bool
 	buf     []byte
-	rest    []byte     // bytes written by a Go hook, up to the next line end
-	writing sync.Mutex // held during Write, which may be stuck when its hook returns
+	rest    []byte // bytes written by a Go hook, up to the next line end
 }
 
 // maxRest bounds what is kept of an unfinished line.
@@ -94,8 +78,6 @@ const maxRest = 64 << 10
 
 // Write takes the output of a Go hook and makes an entry of each line.
 func (l *eventLog) Write(p []byte) (int, error) {
-	l.writing.Lock()
-	defer l.writing.Unlock()
 	n := len(p)
 	for len(p) > 0 {
 		i := bytes.IndexByte(p, '\n')
@@ -119,12 +101,8 @@ func (l *eventLog) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// flush ends an entry that a Go hook left without line end. A script whose output goes
-// through another writer may have left a Write behind that is stuck: d is all it gets.
-func (l *eventLog) flush(ctx context.Context, d time.Duration) {
-	defer l.w.limit(ctx, d)()
-	l.writing.Lock()
-	defer l.writing.Unlock()
+// flush ends an entry that a Go hook left without line end.
+func (l *eventLog) flush() {
 	if len(l.rest) > 0 {
 		l.add("", l.rest, true)
 		l.rest = l.rest[:0]
@@ -165,8 +143,6 @@ func (l *eventLog) time() []byte {
 	return l.stamp
 }
 
-func (l *eventLog) outlet() *outlet { return l.w }
-
 // commit writes what was gathered, as far as the limit allows.
 func (l *eventLog) commit() {
 	p := l.buf
@@ -179,31 +155,28 @@ func (l *eventLog) commit() {
 		l.left += int64(len(p)) - room
 		p = p[:room]
 	}
+	if l.err != nil {
+		l.left += int64(len(p))
+		return
+	}
 	if len(p) == 0 {
 		return
 	}
-	l.written += int64(len(p))
-	_, _ = l.w.Write(p) // the outlet keeps the error and counts
+	n, err := l.w.Write(p)
+	l.written += int64(n)
+	l.left += int64(len(p) - n)
+	l.err = err
 }
 
-// close says in the log and to the caller what the log does not hold, and waits at most d
-// for the log to be written.
-func (l *eventLog) close(ctx context.Context, d time.Duration, note func(Code, string)) {
+// close says in the log and to the caller what the log does not hold.
+func (l *eventLog) close(note func(Code, string)) {
 	l.commit()
-	if l.w == nil {
-		return
-	}
-	text := ""
-	if l.left > 0 {
-		text = fmt.Sprintf("truncated %d bytes: the log of an event is kept up to %d bytes", l.left, l.limit)
-	}
-	lost, err := l.w.flush(ctx, d)
 	switch {
-	case err != nil:
-		note("", fmt.Sprintf("the log of the scripts could not be written, %d bytes of it are lost: %v", l.left+lost, err))
-	case text != "":
+	case l.err != nil:
+		note("", fmt.Sprintf("the log of the scripts could not be written, %d bytes of it are lost: %v", l.left, l.err))
+	case l.left > 0:
+		text := fmt.Sprintf("truncated %d bytes: the log of an event is kept up to %d bytes", l.left, l.limit)
 		fmt.Fprintf(l.w, "\n%s%s\n", l.time(), text)
-		_, _ = l.w.flush(ctx, d)
 		note("", text)
 	}
 }

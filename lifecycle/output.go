@@ -134,10 +134,8 @@ func (o *outputs) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// finish stops reading and returns the streams that somebody still holds. A reader may
-// be held back by what it writes to, for d at most, and less after a cancel.
-func (o *outputs) finish(ctx context.Context, d time.Duration) []*stream {
-	defer o.sink.outlet().limit(ctx, d)()
+// finish stops reading and returns the streams that somebody still holds.
+func (o *outputs) finish() []*stream {
 	both := []*stream{&o.stdout, &o.stderr}
 	for _, s := range both {
 		// Long past, so reading stops now.

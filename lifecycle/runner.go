@@ -24,25 +24,22 @@ type Runner struct {
 // hooks: nothing is logged. When ctx is cancelled, what runs is ended and
 // context.Cause(ctx) is returned as it is, unless a hook had already failed by
 // itself.
-func (r *Runner) Run(ctx context.Context, env Env, hooks []Hook) (err error) {
+func (r *Runner) Run(ctx context.Context, env Env, hooks []Hook) error {
 	if len(hooks) == 0 {
 		return nil
 	}
 	if env.Note == nil {
 		env.Note = r.Note
 	}
-	log := &eventLog{limit: r.MaxLog, clock: now}
-	if r.Log != nil {
-		log.w = newOutlet(r.Log)
-	}
+	log := &eventLog{w: r.Log, limit: r.MaxLog, clock: now}
 	if r.MaxLog == 0 {
 		log.limit = DefaultMaxLog
 	}
-	defer func() { log.close(ctx, patience(err), env.note) }()
+	defer log.close(env.note)
 	log.line("LifecycleEvent - " + string(env.Step.Event))
 	for _, h := range hooks {
 		err := runHook(ctx, env, h, log)
-		log.flush(ctx, patience(err))
+		log.flush()
 		if err == nil {
 			continue
 		}

@@ -54,12 +54,11 @@ type Script struct {
 // three seconds after its end, a note of code OutputsLeftOpen says so, and the
 // output is listened to no longer: it is read and dropped, so that whoever writes
 // it lives on.
-func (s *Script) Run(ctx context.Context, env Env, out io.Writer) (err error) {
+func (s *Script) Run(ctx context.Context, env Env, out io.Writer) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	sink, done := sinkOf(ctx, out)
-	defer func() { done(err) }()
+	sink := sinkOf(out)
 	if something, err := s.check(env, sink); err != nil || !something {
 		return err
 	}

@@ -18,12 +18,12 @@ func (h *running) supervise(ctx context.Context) error {
 		h.exited = true
 		return h.ended(ctx)
 	case <-limit.C:
-		n := h.end(ctx, killWait)
+		n := h.end()
 		return h.s.fail(h.env, ScriptTimedOut, fmt.Sprintf(
 			"exceeded its time limit of %v and was ended, %s killed; raise %s if it needs longer",
 			h.s.timeout(), processes(n), h.s.limitName()), nil)
 	case <-ctx.Done():
-		h.end(ctx, killWait)
+		h.end()
 		return context.Cause(ctx)
 	}
 }
@@ -48,18 +48,18 @@ func processes(n int) string {
 func (h *running) ended(ctx context.Context) error {
 	if h.state == nil || !h.state.Success() {
 		h.out.wait(ctx, lastWords)
-		h.end(ctx, slowLog)
+		h.end()
 		return h.s.failed(h.env, h.state)
 	}
 	h.out.wait(ctx, min(lateOutput, h.s.grace()+killWait))
-	h.letGo(ctx)
+	h.letGo()
 	h.group.leave()
 	return nil
 }
 
 // letGo detaches from output that a process of the script still holds.
-func (h *running) letGo(ctx context.Context) {
-	held := h.out.finish(ctx, slowLog)
+func (h *running) letGo() {
+	held := h.out.finish()
 	if len(held) == 0 {
 		return
 	}
@@ -71,22 +71,18 @@ func (h *running) letGo(ctx context.Context) {
 			fate = fmt.Sprintf("it gets a broken pipe when it prints, since nobody could be set to read it (%v)", err)
 		}
 	}
-	if h.out.sink.outlet().stuck() {
-		return // whether anybody holds them was not seen
-	}
 	h.env.note(OutputsLeftOpen, fmt.Sprintf(
 		"script %s ended with success, but a process that it left running holds its %s open; %s; send it to a file in the script",
 		h.s.Location, strings.Join(names, " and "), fate))
 }
 
-// end ends everything of the script and returns how many processes that were. What it
-// has printed is waited for at most d.
-func (h *running) end(ctx context.Context, d time.Duration) int {
+// end ends everything of the script and returns how many processes that were.
+func (h *running) end() int {
 	if !h.gone(h.s.grace(), false) {
 		h.gone(killWait, true)
 	}
 	h.out.wait(context.Background(), killWait/5)
-	h.out.finish(ctx, d)
+	h.out.finish()
 	return h.group.hits()
 }
 

@@ -83,9 +83,10 @@ type Task struct {
 
 	// Output, if not nil, takes what the step's scripts print while they run, as the
 	// host's log has it: raw, to be escaped before showing. It is for people who
-	// watch; what comes faster than it is taken may be left out. Writes come one at a
-	// time, and not after Perform has returned. A driver need not have any. It is what
-	// Deployment.Output says.
+	// watch. Writes come one at a time, and not after Perform has returned; a Write that
+	// blocks may hold the step up, which those of Deployment.Output, where it comes from,
+	// never do. What comes faster than it is taken may be left out. A driver need not have
+	// any.
 	Output io.Writer
 }
 

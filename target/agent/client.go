@@ -188,12 +188,12 @@ func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 		}
 		f, ok := q.take()
 		if !ok && lost {
-			return c.lost()
+			return cmp.Or(context.Cause(ctx), c.lost())
 		}
 		if !ok {
 			continue
 		}
-		if over, err := c.take(ctx, f, q, t, w, sender != nil); over {
+		if over, err := c.take(f, q, t, w, sender != nil); over {
 			return err
 		}
 	}
@@ -237,7 +237,7 @@ func (c *Client) end(id uint32, q *inquiry) {
 }
 
 // take deals with one frame of a request.
-func (c *Client) take(ctx context.Context, f wire.Frame, q *inquiry, t target.Task, w *Watch, offered bool) (over bool, err error) {
+func (c *Client) take(f wire.Frame, q *inquiry, t target.Task, w *Watch, offered bool) (over bool, err error) {
 	switch f.Kind {
 	case wire.KindNote:
 		var n lifecycle.Note
@@ -250,7 +250,7 @@ func (c *Client) take(ctx context.Context, f wire.Frame, q *inquiry, t target.Ta
 		if err != nil {
 			return true, err
 		}
-		w.show(ctx, o, t.Output)
+		w.show(o, t.Output)
 	case wire.KindWant:
 		var want wire.Want
 		if err := f.Decode(&want); err != nil {

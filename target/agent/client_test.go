@@ -220,23 +220,6 @@ func TestSlowWatcherHoldsUpNoOtherStep(t *testing.T) {
 	})
 }
 
-// A cancel does not wait for who watches either.
-func TestCancelWhileTheWatcherIsStuck(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := hostOf(t, func(conn *wire.Conn, id uint32, _ wire.Request) {
-			_ = conn.Write(wire.KindOutput, id, wire.Output{Run: "1", Data: []byte("hello\n")}.Append(nil))
-		})
-		enough := errors.New("enough")
-		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Minute, func() { cancel(enough) })
-		out := &held{until: make(chan struct{})}
-		err := c.Perform(ctx, target.Task{Step: lifecycle.Step{Event: lifecycle.AfterInstall}, Job: &target.Job{}, Output: out}, nil)
-		require.ErrorIs(t, err, enough)
-		close(out.until)
-		require.NoError(t, c.Close())
-	})
-}
-
 // held is a watcher that takes nothing until it is let go.
 type held struct {
 	until chan struct{}

@@ -27,18 +27,19 @@ func (l *lazyLog) Write(p []byte) (int, error) {
 	return l.f.Write(p)
 }
 
-// watched is a log that somebody else may look at. What becomes of their copy is
-// no concern of the log's.
+// watched is a log that somebody else may look at. The log comes first, and what becomes
+// of their copy is no concern of it.
 type watched struct {
 	log  io.Writer
 	show io.Writer // nil: nobody
 }
 
 func (l watched) Write(p []byte) (int, error) {
+	n, err := l.log.Write(p)
 	if l.show != nil {
 		_, _ = l.show.Write(p)
 	}
-	return l.log.Write(p)
+	return n, err
 }
 
 func (l *lazyLog) close() {

@@ -105,9 +105,8 @@ func (w *Watch) tell(n lifecycle.Note, to func(lifecycle.Note)) {
 	w.notes[n] = true
 }
 
-// show hands on output that was not seen yet. A writer that takes nothing is let go of
-// after a cancel.
-func (w *Watch) show(ctx context.Context, o wire.Output, out io.Writer) {
+// show hands on output that was not seen yet.
+func (w *Watch) show(o wire.Output, out io.Writer) {
 	if o.Run != w.run {
 		w.run, w.output = o.Run, 0
 	}
@@ -115,23 +114,8 @@ func (w *Watch) show(ctx context.Context, o wire.Output, out io.Writer) {
 		o.Data = o.Data[min(skip, int64(len(o.Data))):]
 	}
 	w.output = max(w.output, o.Offset+int64(len(o.Data)))
-	if out == nil || len(o.Data) == 0 {
-		return
-	}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		defer func() { _ = recover() }() // whoever watches must not fail a step
-		_, _ = out.Write(o.Data)
-	}()
-	select {
-	case <-written:
-		return
-	case <-ctx.Done():
-	}
-	select {
-	case <-written:
-	case <-time.After(cancelWait):
+	if out != nil && len(o.Data) > 0 {
+		_, _ = out.Write(o.Data) // whoever watches must not fail a step
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cutover-deploy/cutover/internal/lossy"
 	"github.com/cutover-deploy/cutover/lifecycle"
 	"github.com/cutover-deploy/cutover/target"
 	"github.com/cutover-deploy/cutover/target/agent"
@@ -54,7 +55,7 @@ type SSH struct {
 	Fetch bool
 
 	// Output, if not nil, says where the output of a step's scripts goes while they
-	// run. It wins over that of a task. See [target.Task].
+	// run. It wins over that of a task, and holds nothing up either. See [target.Task].
 	Output func(lifecycle.Step) io.Writer
 
 	once sync.Once
@@ -131,7 +132,12 @@ func (h *SSH) Perform(ctx context.Context, t target.Task) error {
 	}
 	h.Access.init()
 	if h.Output != nil {
-		t.Output = h.Output(t.Step)
+		t.Output = nil
+		if out := h.Output(t.Step); out != nil {
+			l := lossy.New(out)
+			defer l.Close()
+			t.Output = l
+		}
 	}
 	return h.perform(ctx, t, h.Access.sending.Watch())
 }
