@@ -9,8 +9,9 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Limit is how long one try of a call may take. The SDK has no limit of its own: a server
-// that takes the request and never answers would hold its caller for ever.
+// Limit is how long a call may take, what its client tries again included. The SDK has no
+// limit of its own: a server that takes the request and never answers would hold its
+// caller for ever.
 const Limit = time.Minute
 
 // Hung is the error of a call that did not answer in time. Nobody can say whether it was

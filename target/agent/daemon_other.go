@@ -4,14 +4,13 @@ package agent
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"net"
 )
 
 // startDaemon: there is no way here to leave the session of the login behind, so
 // the steps are done in this process and end with it.
-func startDaemon(dir, umask, digest string) (rw io.ReadWriteCloser, died func() error, err error) {
+func startDaemon(dir, umask, digest string) (c net.Conn, died func() error, err error) {
 	s := newServer(dir, umask, digest)
 	ours, theirs := net.Pipe()
 	if s.Enter() {

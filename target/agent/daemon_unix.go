@@ -5,7 +5,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -21,7 +20,7 @@ import (
 // startDaemon starts the process that does the steps, away from this session, and
 // returns a connection to it. When that has ended, died says what the process died of;
 // nil: it did not, or by no fault of its own, and may be started again.
-func startDaemon(dir, umask, digest string) (rw io.ReadWriteCloser, died func() error, err error) {
+func startDaemon(dir, umask, digest string) (c net.Conn, died func() error, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -48,8 +47,8 @@ func startDaemon(dir, umask, digest string) (rw io.ReadWriteCloser, died func() 
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }() // also so that it does not stay a zombie while this one lives
-	rw, err = net.FileConn(ours)
-	return rw, func() error { return fault(ended, log.Name()) }, err
+	c, err = net.FileConn(ours)
+	return c, func() error { return fault(ended, log.Name()) }, err
 }
 
 // fault waits a little for the end of a process, and returns what it has said if it has

@@ -59,7 +59,7 @@ func ended(err error) error {
 
 // peer is the process that does the steps, as the relay sees it.
 type peer struct {
-	io.ReadWriteCloser
+	net.Conn
 	conn *wire.Conn
 }
 
@@ -75,7 +75,7 @@ const answerWait = 10 * time.Second
 // seeker finds the process that does the steps.
 type seeker struct {
 	dial   func() (net.Conn, error)
-	start  func() (rw io.ReadWriteCloser, died func() error, err error) // see startDaemon
+	start  func() (c net.Conn, died func() error, err error) // see startDaemon
 	answer time.Duration
 	wait   time.Duration
 }
@@ -84,7 +84,7 @@ type seeker struct {
 func daemons(dir, umask, digest string) *seeker {
 	return &seeker{
 		dial:   func() (net.Conn, error) { return dialDaemon(dir) },
-		start:  func() (io.ReadWriteCloser, func() error, error) { return startDaemon(dir, umask, digest) },
+		start:  func() (net.Conn, func() error, error) { return startDaemon(dir, umask, digest) },
 		answer: answerWait, wait: reachWait,
 	}
 }
@@ -116,19 +116,19 @@ func (s *seeker) reach(hello wire.Frame, from *wire.Conn) (*peer, wire.Frame, er
 // the other process is just ending, or just beginning.
 func (s *seeker) try(hello wire.Frame) (*peer, wire.Frame, error) {
 	c, err := s.dial()
-	var rw io.ReadWriteCloser = c
-	died := func() error { return nil }
+	died, answer := func() error { return nil }, s.answer
 	if err != nil {
-		if rw, died, err = s.start(); err != nil {
+		if c, died, err = s.start(); err != nil {
 			return nil, wire.Frame{}, fmt.Errorf("the agent's process cannot be started: %w", err)
 		}
+		answer *= 6 // it has to come up first
 	}
-	p := &peer{rw, wire.NewConn(rw, rw)}
-	f, err := p.greet(hello, s.answer)
+	p := &peer{c, wire.NewConn(c, c)}
+	f, err := p.greet(hello, answer)
 	if err == nil && !makesRoom(f) {
 		return p, f, nil
 	}
-	_ = rw.Close()
+	_ = c.Close()
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, wire.Frame{}, nil
 	}
@@ -138,19 +138,15 @@ func (s *seeker) try(hello wire.Frame) (*peer, wire.Frame, error) {
 	return nil, wire.Frame{}, err
 }
 
-// greet passes the hello on and returns the answer. Where a connection has no deadlines,
-// the other side is a part of this process.
+// greet passes the hello on and returns the answer.
 func (p *peer) greet(hello wire.Frame, wait time.Duration) (wire.Frame, error) {
-	c, ok := p.ReadWriteCloser.(net.Conn)
-	if ok {
-		_ = c.SetDeadline(time.Now().Add(wait)) // it fails on a closed one, which says so below
-	}
+	_ = p.SetDeadline(time.Now().Add(wait)) // it fails on a closed one, which says so below
 	if err := p.conn.Write(hello.Kind, 0, hello.Payload); err != nil {
 		return wire.Frame{}, err
 	}
 	f, err := p.conn.Read()
-	if err == nil && ok {
-		err = c.SetDeadline(time.Time{})
+	if err == nil {
+		err = p.SetDeadline(time.Time{})
 	}
 	return f, err
 }
