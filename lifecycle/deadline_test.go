@@ -192,14 +192,15 @@ func TestD2_IgnoresTermAndStopsItself(t *testing.T) {
 func TestD2_ForksWhileItIsKilled(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
-	// Each lives for a moment and leaves one of its kind, in a session of its own.
-	text := "#!/bin/sh\ntrap '' TERM\necho $$ >>" + mark + "\nsleep 0.2\nsetsid \"$0\" >/dev/null 2>&1 &\n"
+	// Each lives for a second and leaves one of its kind, in a session of its own. Faster
+	// ones outrun a busy machine's looks at its processes where there is no control group.
+	text := "#!/bin/sh\ntrap '' TERM\necho $$ >>" + mark + "\nsleep 1\nsetsid \"$0\" >/dev/null 2>&1 &\n"
 	r := run(t, text+"[ -n \"$NESTED\" ] || { export NESTED=1; setsid \"$0\" & sleep 60; }\n", limits(enough, 200*time.Millisecond))
 	r.failure(t, lifecycle.ScriptTimedOut)
 	require.Less(t, r.took, enough+200*time.Millisecond+slack)
 	before, err := os.ReadFile(mark)
 	require.NoError(t, err)
-	<-time.After(500 * time.Millisecond)
+	<-time.After(2 * time.Second)
 	after, err := os.ReadFile(mark)
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after), "none of them goes on")
