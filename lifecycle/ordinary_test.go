@@ -126,7 +126,7 @@ func TestNothingOfAHookStays(t *testing.T) {
 	}
 	missing := &lifecycle.Script{Location: "x", Path: filepath.Join(t.TempDir(), "x")}
 	e := env(t)
-	runHooks(t.Context(), t, e, missing)
+	runHooks(t.Context(), t, e, &lifecycle.Script{Location: "a.sh", Path: script(t, "#!/bin/sh\n")}) // the first one opens what stays open: the poller
 	before := count()
 	for range 5 {
 		for _, text := range []string{"", "exit 0", "exit 1", "sleep 60", "sleep 60 >/dev/null 2>&1 &", "kill -9 $$"} {
