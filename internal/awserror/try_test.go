@@ -29,7 +29,7 @@ func client(f awsfake.Fault) *ssm.Client {
 var question = &ssm.GetParameterInput{Name: aws.String("n")}
 
 func TestCallThatDoesNotAnswerIsGivenUp(t *testing.T) {
-	for _, f := range []awsfake.Fault{awsfake.Hang, awsfake.HungReply} {
+	for _, f := range awsfake.Hangs() {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			_, err := awserror.Ask(t.Context(), client(f).GetParameter, question)

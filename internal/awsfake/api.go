@@ -113,6 +113,11 @@ func (a *API) Counts() map[string]int {
 	return counts
 }
 
+// Met says whether a fault was put on any call.
+func (a *API) Met() bool {
+	return slices.ContainsFunc(a.Calls(), func(c Call) bool { return c.Fault != NoFault })
+}
+
 // Config is what clients of the API are made from.
 func (a *API) Config() aws.Config {
 	return aws.Config{

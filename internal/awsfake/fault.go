@@ -29,9 +29,12 @@ const (
 	HungReply    Fault = "hung reply"    // it happened, and no answer comes until the caller gives up
 )
 
+// Hangs are the faults of a server that takes a call and never answers it.
+func Hangs() []Fault { return []Fault{Hang, HungReply} }
+
 // Faults lists all faults, for sweeps over every call of a scenario.
 func Faults() []Fault {
-	return []Fault{Throttle, ServerError, LostReply, StaleRead, AccessDenied, UnknownEnum, EmptyAnswer, Hang, HungReply}
+	return append([]Fault{Throttle, ServerError, LostReply, StaleRead, AccessDenied, UnknownEnum, EmptyAnswer}, Hangs()...)
 }
 
 // At puts a fault on the call with the number n.
@@ -41,6 +44,29 @@ func At(n int, f Fault) func(Call) Fault {
 			return f
 		}
 		return NoFault
+	}
+}
+
+// On puts a fault on every call of an operation.
+func On(operation string, f Fault) func(Call) Fault {
+	return func(c Call) Fault {
+		if c.Operation == operation {
+			return f
+		}
+		return NoFault
+	}
+}
+
+// Once puts a fault on the first call of an operation.
+func Once(operation string, f Fault) func(Call) Fault {
+	met, every := false, On(operation, f)
+	return func(c Call) Fault {
+		if met {
+			return NoFault
+		}
+		got := every(c)
+		met = got != NoFault
+		return got
 	}
 }
 

@@ -20,12 +20,7 @@ func TestAFleetIsUsedAgainAfterItCouldNotSettle(t *testing.T) {
 			w.scaled(t, "web", 3)
 			d := w.deployment(t, w.blueGreen(), strategy.BlueGreen{KeepAlive: keep})
 			fewest := w.run(t, func() {
-				w.API.Inject(func(c awsfake.Call) awsfake.Fault {
-					if c.Operation == "DeleteTags" {
-						return awsfake.AccessDenied
-					}
-					return awsfake.NoFault
-				})
+				w.API.Inject(awsfake.On("DeleteTags", awsfake.AccessDenied))
 				d.ID = "d-1"
 				res, err := d.Run(t.Context())
 				require.NoError(t, err)

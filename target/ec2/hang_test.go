@@ -15,32 +15,16 @@ import (
 	"github.com/cutover-deploy/cutover/target"
 )
 
-// hangs are the faults of a server that takes a request and never answers it.
-var hangs = []awsfake.Fault{awsfake.Hang, awsfake.HungReply}
-
-// all puts a fault on every call of an operation, and once on the first one only.
-func all(operation string, f awsfake.Fault, once bool) func(awsfake.Call) awsfake.Fault {
-	met := false
-	return func(c awsfake.Call) awsfake.Fault {
-		if c.Operation != operation || once && met {
-			return awsfake.NoFault
-		}
-		met = true
-		return f
-	}
-}
-
 // One call of each kind hangs once: the deployment succeeds, and no step is done twice.
 func TestACallThatHangsIsMadeAgain(t *testing.T) {
 	for _, operation := range []string{"SendCommand", "ListCommandInvocations", "RegisterTargets", "DeregisterTargets",
 		"DescribeTargetGroups", "DescribeTargetGroupAttributes", "DescribeTargetHealth"} {
-		for _, f := range hangs {
+		for _, f := range awsfake.Hangs() {
 			synctest.Test(t, func(t *testing.T) {
 				w := newManaged(t)
 				defer w.run.Close()
 				w.tagged(4)
-				met := w.API.Counts()
-				w.API.Inject(all(operation, f, true))
+				w.API.Inject(awsfake.Once(operation, f))
 				d := w.deployment(t, w.managedFleet(webTag), strategy.HalfAtATime())
 				w.world.run(t, func() {
 					began := time.Now()
@@ -49,7 +33,7 @@ func TestACallThatHangsIsMadeAgain(t *testing.T) {
 					require.Equal(t, "map[Succeeded:4]", statuses(res), "%s: %s: %+v", operation, f, res.Failure)
 					require.Less(t, time.Since(began), 20*time.Minute)
 				})
-				require.NotEqual(t, met, w.API.Counts(), operation)
+				require.True(t, w.API.Met(), operation)
 				seen := map[lifecycle.Step]bool{}
 				for _, s := range w.hosts.Done() {
 					require.False(t, seen[s], "%s: %s: %s was done twice", operation, f, s)
@@ -80,13 +64,13 @@ func admit(ctx context.Context, w *managedWorld, id string) error {
 // answer. Nobody says that hosts were not told.
 func TestCallsThatAlwaysHang(t *testing.T) {
 	for operation, do := range hung {
-		for _, f := range hangs {
+		for _, f := range awsfake.Hangs() {
 			synctest.Test(t, func(t *testing.T) {
 				w := newManaged(t)
 				defer w.run.Close()
 				w.reach.Delivery, w.reach.Execution = time.Minute, 10*time.Minute
 				id := w.tagged(1)[0]
-				w.API.Inject(all(operation, f, false))
+				w.API.Inject(awsfake.On(operation, f))
 				began := time.Now()
 				err := do(t.Context(), w, id)
 				require.ErrorContains(t, err, operation+" did not answer within 1m0s", "%s", f)
@@ -107,7 +91,7 @@ func TestCallsThatHangAreLeftOnCancel(t *testing.T) {
 			w := newManaged(t)
 			defer w.run.Close()
 			id := w.tagged(1)[0]
-			w.API.Inject(all(operation, awsfake.Hang, false))
+			w.API.Inject(awsfake.On(operation, awsfake.Hang))
 			ctx, cancel := context.WithCancelCause(t.Context())
 			gone := errors.New("gone")
 			time.AfterFunc(30*time.Second, func() { cancel(gone) })

@@ -305,12 +305,7 @@ func TestTheFirstErrorEndsTheReadingOfTags(t *testing.T) {
 		w := newManaged(t)
 		defer w.run.Close()
 		w.activated(120)
-		w.API.Inject(func(c awsfake.Call) awsfake.Fault {
-			if c.Operation == "ListTagsForResource" {
-				return awsfake.AccessDenied
-			}
-			return awsfake.NoFault
-		})
+		w.API.Inject(awsfake.On("ListTagsForResource", awsfake.AccessDenied))
 		_, err := w.hybridFleet(webTag, nil).Units(t.Context())
 		code, text := codeAndText(err)
 		require.Equal(t, lifecycle.Denied, code, "%v", err)

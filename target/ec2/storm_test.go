@@ -48,7 +48,7 @@ func hanging(storm func(awsfake.Call) awsfake.Fault) func(awsfake.Call) awsfake.
 		if f := storm(c); f != awsfake.NoFault || c.N%50 > 1 {
 			return f
 		}
-		return hangs[c.N%2]
+		return awsfake.Hangs()[c.N%2]
 	}
 }
 

@@ -16,30 +16,19 @@ import (
 // changing are the calls that change something, and one that reads.
 var changing = []string{"CreateTaskSet", "ModifyListener", "UpdateServicePrimaryTaskSet", "DeleteTaskSet", "DescribeTargetHealth"}
 
-// onThe puts a fault on an operation: on its first call, or on all.
-func onThe(operation string, f awsfake.Fault, once bool) func(awsfake.Call) awsfake.Fault {
-	met := false
-	return func(c awsfake.Call) awsfake.Fault {
-		if c.Operation != operation || once && met {
-			return awsfake.NoFault
-		}
-		met = true
-		return f
-	}
-}
-
 // One call hangs once, done or not: the deployment ends as planned. Other calls are in
 // the sweep.
 func TestACallThatHangsIsMadeAgain(t *testing.T) {
 	for _, operation := range changing {
-		for _, f := range []awsfake.Fault{awsfake.Hang, awsfake.HungReply} {
+		for _, f := range awsfake.Hangs() {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.api.Inject(onThe(operation, f, true))
+				w.api.Inject(awsfake.Once(operation, f))
 				sc := scenarios["canary"]
 				res, err := sc.prepare(t.Context(), w, &w.log).Run(t.Context())
 				require.NoError(t, err, "%s, %s", operation, f)
 				sc.ends(w, res)
+				require.True(t, w.api.Met(), operation)
 			})
 		}
 	}
@@ -51,7 +40,7 @@ func TestCallsThatAlwaysHang(t *testing.T) {
 	for _, operation := range []string{"CreateTaskSet", "ModifyListener", "UpdateServicePrimaryTaskSet"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			w.api.Inject(onThe(operation, awsfake.Hang, false))
+			w.api.Inject(awsfake.On(operation, awsfake.Hang))
 			began := time.Now()
 			res, err := scenarios["all at once"].prepare(t.Context(), w, &w.log).Run(t.Context())
 			require.NoError(t, err)
@@ -66,11 +55,12 @@ func TestCallsThatAlwaysHang(t *testing.T) {
 func TestWhatWasDoneIsSeenWithoutAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.api.Inject(onThe("CreateTaskSet", awsfake.HungReply, false))
+		w.api.Inject(awsfake.On("CreateTaskSet", awsfake.HungReply))
 		sc := scenarios["all at once"]
 		res, err := sc.prepare(t.Context(), w, &w.log).Run(t.Context())
 		require.NoError(t, err)
 		sc.ends(w, res)
+		require.True(t, w.api.Met())
 	})
 }
 

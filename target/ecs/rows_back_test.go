@@ -214,12 +214,7 @@ func TestAutoScalingIsGivenBackWhateverALookSays(t *testing.T) {
 // Permissions that go away are named, with the resource.
 func TestI8_PermissionRemoved(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		w.api.Inject(func(c awsfake.Call) awsfake.Fault {
-			if c.Operation == "CreateTaskSet" {
-				return awsfake.AccessDenied
-			}
-			return awsfake.NoFault
-		})
+		w.api.Inject(awsfake.On("CreateTaskSet", awsfake.AccessDenied))
 		res, err := w.deployment("d-2", canary).Run(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.Denied, res.Units[1].Failure.Code)

@@ -383,12 +383,7 @@ func TestG15_SteadyButNotRegistered(t *testing.T) {
 // The old task set cannot be deleted: the deployment has succeeded, and says what is left.
 func TestG16_DeletionFails(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		w.api.Inject(func(c awsfake.Call) awsfake.Fault {
-			if c.Operation == "DeleteTaskSet" {
-				return awsfake.AccessDenied
-			}
-			return awsfake.NoFault
-		})
+		w.api.Inject(awsfake.On("DeleteTaskSet", awsfake.AccessDenied))
 		res, err := w.deployment("d-2", canary).Run(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, res.Err())

@@ -250,12 +250,7 @@ func TestWayBackNeedsNoPermissionToLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, told := newWorld(t), &notes{}
 		require.NoError(t, w.alias.Perform(t.Context(), w.allow("2", 10)))
-		w.api.Inject(func(c awsfake.Call) awsfake.Fault {
-			if c.Operation == "GetFunctionConfiguration" {
-				return awsfake.AccessDenied
-			}
-			return awsfake.NoFault
-		})
+		w.api.Inject(awsfake.On("GetFunctionConfiguration", awsfake.AccessDenied))
 		require.Equal(t, lifecycle.Denied, codeOf(w.alias.Perform(t.Context(), w.allow("2", 20))))
 		back := w.allow("1", 0)
 		back.Note = told.take
@@ -292,12 +287,7 @@ func TestG19_PreFlight(t *testing.T) {
 		"nobody can call the hooks":           {func(w *world) { w.alias.Hooks = nil }, lifecycle.AppSpecInvalid, "LooksBefore"},
 		"a hook does not exist":               {func(w *world) { w.alias.Spec.Functions[1].Function = "LoksAfter" }, lifecycle.AppSpecInvalid, "LoksAfter"},
 		"a hook may not be called": {func(w *world) {
-			w.api.Inject(func(c awsfake.Call) awsfake.Fault {
-				if c.Operation == "Invoke" {
-					return awsfake.AccessDenied
-				}
-				return awsfake.NoFault
-			})
+			w.api.Inject(awsfake.On("Invoke", awsfake.AccessDenied))
 		}, lifecycle.Denied, "lambda:InvokeFunction"},
 		"the versions are the same": {func(w *world) { w.alias.Spec.Function.TargetVersion = "1" }, lifecycle.AppSpecInvalid, "nothing to deploy"},
 	} {

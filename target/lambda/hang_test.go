@@ -13,24 +13,14 @@ import (
 	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
-// alwaysHangs puts a fault on every call of an operation.
-func alwaysHangs(operation string, f awsfake.Fault) func(awsfake.Call) awsfake.Fault {
-	return func(c awsfake.Call) awsfake.Fault {
-		if c.Operation == operation {
-			return f
-		}
-		return awsfake.NoFault
-	}
-}
-
 // A server takes requests and never answers: the step ends in minutes, and says so. What
 // one such call does to a deployment is in the sweep.
 func TestCallsThatAlwaysHang(t *testing.T) {
 	for _, operation := range []string{"GetAlias", "UpdateAlias", "GetFunctionConfiguration"} {
-		for _, f := range []awsfake.Fault{awsfake.Hang, awsfake.HungReply} {
+		for _, f := range awsfake.Hangs() {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.api.Inject(alwaysHangs(operation, f))
+				w.api.Inject(awsfake.On(operation, f))
 				began := time.Now()
 				err := w.alias.Perform(t.Context(), w.allow("2", 10))
 				require.Equal(t, lifecycle.Unknown, codeOf(err), "%s, %s: %v", operation, f, err)
@@ -46,7 +36,7 @@ func TestCallsThatHangAreLeftOnCancel(t *testing.T) {
 	for _, operation := range []string{"GetAlias", "UpdateAlias"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			w.api.Inject(alwaysHangs(operation, awsfake.Hang))
+			w.api.Inject(awsfake.On(operation, awsfake.Hang))
 			ctx, cancel := context.WithCancelCause(t.Context())
 			gone := errors.New("gone")
 			time.AfterFunc(90*time.Second, func() { cancel(gone) }) // in the second try

@@ -118,12 +118,7 @@ func TestProvisionedConcurrencyThatStays(t *testing.T) {
 		step := w.allow("2", 100)
 		step.Job = job
 		require.NoError(t, w.alias.Perform(t.Context(), step))
-		w.api.Inject(func(c awsfake.Call) awsfake.Fault {
-			if c.Operation == "DeleteProvisionedConcurrencyConfig" {
-				return awsfake.AccessDenied
-			}
-			return awsfake.NoFault
-		})
+		w.api.Inject(awsfake.On("DeleteProvisionedConcurrencyConfig", awsfake.AccessDenied))
 		back := w.allow("1", 0)
 		back.Job, back.Note = job, told.take
 		require.NoError(t, w.alias.Perform(t.Context(), back))
