@@ -34,8 +34,8 @@ type runner struct {
 	// it any more.
 	commands chan command
 	done     chan struct{}
-	latch    *rollback.Latch // nil: no alarms are watched
-	alarms   *rollback.Reader
+	latch    *rollback.Latch  // nil: no alarms are watched
+	alarms   *rollback.Reader // nil with latch
 	gates    gatekeeper
 	joined   bool // units that came meanwhile have been looked for
 }

@@ -74,18 +74,18 @@ func (r *runner) perform(ctx context.Context, j job, p *pool) (e event) {
 var errTooLong = errors.New("the event took too long")
 
 // output is where what the step prints goes, until done is called; nil: nowhere. Who
-// watches must neither end a deployment nor hold it up.
+// watches holds nothing up.
 func (r *runner) output(step lifecycle.Step) (w io.Writer, done func()) {
-	done = func() {}
+	return lossy.To(r.watcher(step))
+}
+
+// watcher is who watches what the step prints; nil: nobody.
+func (r *runner) watcher(step lifecycle.Step) (w io.Writer) {
 	if r.d.Output == nil {
-		return nil, done
+		return nil
 	}
-	defer func() { _ = recover() }()
-	if out := r.d.Output(step); out != nil {
-		l := lossy.New(out)
-		return l, l.Close
-	}
-	return nil, done
+	defer func() { _ = recover() }() // who watches must not end a deployment
+	return r.d.Output(step)
 }
 
 // patience is how long to wait before asking again when nobody could say whether a

@@ -83,10 +83,9 @@ type Task struct {
 
 	// Output, if not nil, takes what the step's scripts print while they run, as the
 	// host's log has it: raw, to be escaped before showing. It is for people who
-	// watch. Writes come one at a time, and not after Perform has returned; a Write that
-	// blocks may hold the step up, which those of Deployment.Output, where it comes from,
-	// never do. What comes faster than it is taken may be left out. A driver need not have
-	// any.
+	// watch; what comes faster than it is taken may be left out. Writes come one at a
+	// time, and not after Perform has returned. A driver need not have any. A Write that
+	// blocks may hold the step up; what a Deployment makes of its Output never blocks.
 	Output io.Writer
 }
 

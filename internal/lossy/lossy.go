@@ -14,6 +14,15 @@ const Room = 1 << 20
 // Patience is how long [Writer.Close] waits for the rest to be taken.
 const Patience = 2 * time.Second
 
+// To is [New] with the call that ends it. Nil goes nowhere.
+func To(w io.Writer) (to io.Writer, done func()) {
+	if w == nil {
+		return nil, func() {}
+	}
+	l := New(w)
+	return l, l.Close
+}
+
 // Writer is safe for concurrent use. Make one with [New].
 type Writer struct {
 	to io.Writer

@@ -132,12 +132,9 @@ func (h *SSH) Perform(ctx context.Context, t target.Task) error {
 	}
 	h.Access.init()
 	if h.Output != nil {
-		t.Output = nil
-		if out := h.Output(t.Step); out != nil {
-			l := lossy.New(out)
-			defer l.Close()
-			t.Output = l
-		}
+		out, done := lossy.To(h.Output(t.Step))
+		defer done()
+		t.Output = out
 	}
 	return h.perform(ctx, t, h.Access.sending.Watch())
 }
