@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -147,16 +146,21 @@ const cancelWait = 2 * time.Second
 //
 // When ctx is cancelled, Perform returns context.Cause(ctx) soon. The step goes on, and
 // whoever asks for it again gets its outcome. A connection that is stuck then is closed.
-func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
+func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	if w == nil {
 		w = &Watch{}
 	}
+	defer func() {
+		if errors.Is(err, ErrLost) && ctx.Err() != nil { // both came at once
+			err = context.Cause(ctx)
+		}
+	}()
 	over := make(chan struct{})
 	defer close(over)
-	defer context.AfterFunc(ctx, func() {
+	defer context.AfterFunc(ctx, func() { // whoever writes to a stuck connection is let go
 		select {
 		case <-over:
 		case <-time.After(cancelWait):
@@ -169,7 +173,7 @@ func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 	var sending sync.WaitGroup
 	defer func() { stop(); c.end(id, q); sending.Wait() }()
 	if err := c.ask(id, req); err != nil {
-		return cmp.Or(context.Cause(ctx), err)
+		return err
 	}
 	if sender != nil {
 		sending.Go(func() { c.supply(sctx, id, q, sender) })
@@ -188,7 +192,7 @@ func (c *Client) Perform(ctx context.Context, t target.Task, w *Watch) error {
 		}
 		f, ok := q.take()
 		if !ok && lost {
-			return cmp.Or(context.Cause(ctx), c.lost())
+			return c.lost()
 		}
 		if !ok {
 			continue

@@ -22,11 +22,11 @@ const retryDial = 50 * time.Millisecond
 // ask sends one command and returns the answer, without the blank lines around it.
 // When ctx is over nothing is sent.
 func (t *Traffic) ask(ctx context.Context, socket, command string) (string, error) {
-	limited, cancel := context.WithTimeout(ctx, or(t.Timeout, defaultTimeout))
-	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
+	limited, cancel := context.WithTimeout(ctx, or(t.Timeout, defaultTimeout))
+	defer cancel()
 	conn, err := t.connect(limited, socket)
 	if err != nil {
 		return "", err
