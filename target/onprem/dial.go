@@ -97,7 +97,7 @@ func (a *Access) through(ctx context.Context, jump []string) (via *client, err e
 // jump is a jump host, and the way to it.
 type jump struct {
 	slot chan struct{} // holds who connects
-	c    *client       // nil: none; guarded by Access.mu
+	c    *client       // nil: none; it may have ended; guarded by Access.mu
 }
 
 // jumpHost connects to a jump host, once: a fleet that is connected to all at once must

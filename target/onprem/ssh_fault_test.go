@@ -39,6 +39,15 @@ func doStepOf(t *testing.T, h target.Host, j *target.Job, deployment string, e l
 	return le
 }
 
+// givenUp starts a deployment on a host that is out of reach.
+func givenUp(t *testing.T, h target.Host, says string) {
+	t.Helper()
+	e := start(t, h, job(t, t.TempDir(), "one"))
+	require.NotNil(t, e)
+	require.Equal(t, lifecycle.UnitLost, e.Code)
+	require.Contains(t, e.Message, says)
+}
+
 // slowStep begins a step whose hook waits for the file go in control.
 func slowStep(t *testing.T, h target.Host, j *target.Job, control string) chan *lifecycle.Error {
 	t.Helper()
@@ -120,10 +129,7 @@ func TestC2_UnreachableIsLostAndNothingElse(t *testing.T) {
 	a.Patience = time.Millisecond
 	_, hosts := over(t, s, a, 1)
 	s.Close()
-	e := start(t, hosts[0], job(t, t.TempDir(), "one"))
-	require.NotNil(t, e)
-	require.Equal(t, lifecycle.UnitLost, e.Code)
-	require.Contains(t, e.Message, s.Address)
+	givenUp(t, hosts[0], s.Address)
 }
 
 func TestC2_HostThatIsBackSoonIsWaitedFor(t *testing.T) {

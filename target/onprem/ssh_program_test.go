@@ -82,10 +82,7 @@ func TestC14_HostThatHangsWhenTheAgentIsStartedIsGivenUp(t *testing.T) {
 	a := access(t, s)
 	a.Dial, a.Patience = 5*time.Second, time.Millisecond
 	_, hosts := over(t, s, a, 1)
-	e := start(t, hosts[0], job(t, t.TempDir(), "one"))
-	require.NotNil(t, e)
-	require.Equal(t, lifecycle.UnitLost, e.Code)
-	require.Contains(t, e.Message, "silent for 5s")
+	givenUp(t, hosts[0], "silent for 5s")
 }
 
 func TestSudoThatRefusesSaysSo(t *testing.T) {
