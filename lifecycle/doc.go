@@ -43,8 +43,8 @@
 // # What the caller can rely on
 //
 //   - Run returns at the time limit plus grace plus two seconds at the latest,
-//     and so it does after a cancel, counted from there. Limits are measured by a
-//     monotonic clock.
+//     and so it does after a cancel, counted from there, as long as the log takes
+//     what it is given. Limits are measured by a monotonic clock.
 //   - When a script fails, times out or is cancelled, all that it started is
 //     ended: TERM, the grace, KILL. All means, on Linux, its control group where
 //     one can be made, its process group, whatever carries its mark in the

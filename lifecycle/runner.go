@@ -14,7 +14,7 @@ const DefaultMaxLog = 16 << 20
 // Runner runs the hooks of an event, one after another. A Runner may be used by
 // several goroutines if Log and Note may.
 type Runner struct {
-	Log    io.Writer  // takes lines as the host agent writes them to scripts.log; nil: nowhere
+	Log    io.Writer  // takes lines as the host agent writes them to scripts.log; nil: nowhere. A Write that blocks holds up hooks, limits and cancels
 	Note   func(Note) // takes warnings; nil: dropped
 	MaxLog int64      // bytes of Log that one event may fill, the rest is counted; zero: DefaultMaxLog, negative: no limit
 }

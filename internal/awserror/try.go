@@ -58,7 +58,7 @@ func AskFor[In, Out, O any](ctx context.Context, limit time.Duration, call func(
 
 var errHung = errors.New("no answer came")
 
-// watch measures one try.
+// watch measures one call.
 type watch struct {
 	limit time.Duration
 	timer *time.Timer
