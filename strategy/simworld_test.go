@@ -101,9 +101,22 @@ func (s *sim) weigh(p *place, w lifecycle.Weight) {
 			}
 		}
 	}
-	if before > 0 && s.total() == 0 && p.unit.Role != "" {
+	if before > 0 && s.total() == 0 && p.unit.Role != "" && !s.foundDark() {
 		s.violated(7, "nobody has traffic after %s got %d", p.unit.ID, w)
 	}
+}
+
+// foundDark says that a rollback gives back what there was when nobody had traffic.
+func (s *sim) foundDark() bool {
+	if s.plan.RollbackOf == "" || s.plan.Before == nil {
+		return false
+	}
+	for _, w := range s.plan.Before.Weights {
+		if w > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // rest is what the other side has when one has w.
