@@ -201,7 +201,7 @@ func TestSlowWatcherHoldsUpNoOtherStep(t *testing.T) {
 			}
 			line := []byte(strings.Repeat("x", 32<<10))
 			for i := range 100 {
-				_ = conn.Write(wire.KindOutput, id, wire.Output{Run: "1", Offset: int64(i * len(line)), Data: line}.Append(nil))
+				_ = conn.Write(wire.KindOutput, id, wire.Output{Offset: int64(i * len(line)), Data: line}.Append(nil))
 			}
 			_ = conn.Send(wire.KindDone, id, wire.Answer{})
 		})

@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
 // lazyLog appends to the log of the deployment, which exists only once there is
@@ -46,4 +48,46 @@ func (l *lazyLog) close() {
 	if l.f != nil {
 		_ = l.f.Close()
 	}
+}
+
+func logPath(dir string) string { return filepath.Join(dir, filepath.FromSlash(logFile)) }
+
+// logSize is how long the log of a deployment is; one that is not there has no length.
+func logSize(dir string) int64 {
+	info, err := os.Stat(logPath(dir))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// span is a part of a log, in bytes. What a step prints is in one piece: a host does one
+// step at a time.
+type span struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"` // of a step that has ended
+}
+
+// printed reads what a step has printed so far, without what is more than most bytes
+// before the end, and says how many bytes of it are left out. It is for people who watch:
+// what cannot be read is left out.
+func (a *Agent) printed(s lifecycle.Step, group string, most int64) (tail []byte, left int64) {
+	o, err := a.recall(s)
+	if err != nil || o.Printed == nil {
+		return nil, 0
+	}
+	dir := a.deploymentDir(group, s.Deployment)
+	f, err := os.Open(logPath(dir))
+	if err != nil {
+		return nil, 0
+	}
+	defer f.Close()
+	from, to := o.Printed.From, o.Printed.To
+	if !o.Ended {
+		to = logSize(dir)
+	}
+	all := max(0, to-from)
+	left = max(0, all-most)
+	tail, _ = io.ReadAll(io.NewSectionReader(f, from+left, all-left))
+	return tail, left
 }

@@ -25,6 +25,7 @@ type outcome struct {
 	Ended   bool               `json:"ended,omitempty"`
 	Failure *lifecycle.Failure `json:"failure,omitempty"` // of an ended step; nil: success
 	Notes   []lifecycle.Note   `json:"notes,omitempty"`
+	Printed *span              `json:"printed,omitempty"` // where in the log its output is; nil: it had no scripts
 }
 
 func (a *Agent) outcomePath(s lifecycle.Step) string {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,6 +158,86 @@ func TestC3_LostConnectionLosesNothing(t *testing.T) {
 	require.Equal(t, []string{"AfterInstall a"}, b.trace(), "the hook ran once")
 	require.Equal(t, 1, strings.Count(out.String(), "first"), "what was seen does not come again: %s", out)
 	require.Contains(t, out.String(), "second")
+}
+
+// What a script prints while nobody listens is there for who comes back after its end:
+// all of it for a new controller, and what was not seen for one that has seen some.
+func TestC3_OutputIsKeptWhenNobodyListens(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{
+		"appspec.yml": spec("BeforeInstall", "location: b.sh", "AfterInstall", "location: a.sh", "ApplicationStart", "location: b.sh"), "app/a": "1",
+		"a.sh": script("a", "echo first", untilGo, "echo second"), "b.sh": script("b", "echo another"),
+	})
+	c, w := b.remote()
+	require.NoError(t, b.do(c, "d-1", job, lifecycle.Start, lifecycle.DownloadBundle, lifecycle.BeforeInstall, lifecycle.Install))
+	watch, out := &Watch{}, &safe{}
+	task := b.task(job, lifecycle.AfterInstall)
+	task.Output = out
+	done := make(chan error)
+	go func() { done <- c.Perform(t.Context(), task, watch) }()
+	b.appears("begun")
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "first") }, 20*time.Second, 5*time.Millisecond)
+	w.cut()
+	require.ErrorIs(t, <-done, ErrLost)
+	b.touch("go")
+	b.noAgentStays()
+
+	c, _ = b.remote()
+	require.NoError(t, b.do(c, "d-1", job, lifecycle.ApplicationStart), "the log goes on")
+	require.NoError(t, c.Perform(t.Context(), task, watch))
+	all := &safe{}
+	task.Output = all
+	require.NoError(t, c.Perform(t.Context(), task, nil))
+	require.Equal(t, all.String(), out.String(), "nothing is missing and nothing comes twice")
+	require.Regexp(t, `(?s)^\S+ \S+ LifecycleEvent - AfterInstall\n.*first.*second`, out.String())
+	require.NotContains(t, out.String(), "another")
+	require.Equal(t, []string{"BeforeInstall b", "AfterInstall a", "ApplicationStart b"}, b.trace())
+}
+
+// An event that goes on after its agent was killed goes on in what it prints, too.
+func TestC6_OutputGoesOnAfterAKilledAgent(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{
+		"appspec.yml": spec("AfterInstall", "location: a.sh", "AfterInstall", "location: b.sh"), "app/a": "1",
+		"a.sh": script("a", "echo first"), "b.sh": script("b", "echo second", untilGo),
+	})
+	job.RerunInterrupted = true
+	c, _ := b.remote()
+	require.NoError(t, b.do(c, "d-1", job, upToInstall...))
+	watch, out := &Watch{}, &safe{}
+	task := b.task(job, lifecycle.AfterInstall)
+	task.Output = out
+	done := make(chan error)
+	go func() { done <- c.Perform(t.Context(), task, watch) }()
+	b.appears("begun")
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "second") }, 20*time.Second, 5*time.Millisecond)
+	require.NoError(t, syscall.Kill(c.pid, syscall.SIGKILL))
+	require.ErrorIs(t, <-done, ErrLost)
+	b.touch("go")
+
+	c, _ = b.remote()
+	require.NoError(t, c.Perform(t.Context(), task, watch))
+	require.Equal(t, 1, strings.Count(out.String(), "first"), "%s", out)
+	require.Equal(t, 2, strings.Count(out.String(), "second"), "it ran twice: %s", out)
+	all := &safe{}
+	task.Output = all
+	require.NoError(t, c.Perform(t.Context(), task, nil))
+	require.Equal(t, all.String(), out.String())
+}
+
+// Of much output the end is kept for those who come late.
+func TestEndOfMuchOutputIsKept(t *testing.T) {
+	b := newBox(t)
+	job := b.newJob(files{"appspec.yml": spec("AfterInstall", "location: a.sh"), "app/a": "1", "a.sh": script("a", "echo first", "head -c 3000000 /dev/zero | tr '\\0' x", "echo last")})
+	c, _ := b.remote()
+	require.NoError(t, b.do(c, "d-1", job, append(slices.Clone(upToInstall), lifecycle.AfterInstall)...))
+	out := &safe{}
+	task := b.task(job, lifecycle.AfterInstall)
+	task.Output = out
+	require.NoError(t, c.Perform(t.Context(), task, nil))
+	require.NotContains(t, out.String(), "first")
+	require.Contains(t, out.String(), "last")
+	require.Equal(t, 256<<10, len(out.String()))
 }
 
 func TestC9_OutcomeIsKeptWhenNobodyListens(t *testing.T) {

@@ -34,8 +34,11 @@ func (w *work) scripts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log := &lazyLog{path: filepath.Join(w.dir, filepath.FromSlash(logFile))}
+	log := &lazyLog{path: logPath(w.dir)}
 	defer log.close()
+	if w.out.Printed == nil { // else a script was cut off, and what follows belongs to it
+		w.out.Printed = &span{From: logSize(w.dir)}
+	}
 	env := w.a.env(w.step, w.out.Done)
 	env.Vars = w.environ()
 	runner := lifecycle.Runner{Log: watched{log, w.show}, Note: func(n lifecycle.Note) { w.warn(n.Code, "%s", n.Text) }}

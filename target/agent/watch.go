@@ -62,8 +62,7 @@ type Watch struct {
 	// ([revision.Bundle.Presign]) for it.
 	Fetch *revision.Download
 
-	run    string
-	output int64
+	output int64 // how far it was seen
 	notes  map[lifecycle.Note]bool
 	shared *Sending
 }
@@ -72,7 +71,7 @@ type Watch struct {
 // it.
 func (w *Watch) request(t target.Task) (wire.Request, *transfer.Sender) {
 	job := *t.Job
-	req := wire.Request{Step: t.Step, Job: &job, Run: w.run, Output: w.output}
+	req := wire.Request{Step: t.Step, Job: &job, Output: w.output}
 	job.Bundle = nil
 	if t.Job.Bundle != nil && job.Revision.Digest == "" {
 		job.Revision.Digest = t.Job.Bundle.Manifest.Digest()
@@ -107,9 +106,6 @@ func (w *Watch) tell(n lifecycle.Note, to func(lifecycle.Note)) {
 
 // show hands on output that was not seen yet.
 func (w *Watch) show(o wire.Output, out io.Writer) {
-	if o.Run != w.run {
-		w.run, w.output = o.Run, 0
-	}
 	if skip := w.output - o.Offset; skip > 0 {
 		o.Data = o.Data[min(skip, int64(len(o.Data))):]
 	}

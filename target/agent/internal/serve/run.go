@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -10,13 +9,12 @@ import (
 	"github.com/cutover-deploy/cutover/target/agent/internal/wire"
 )
 
-// keepOutput is how much of a run's output is held for those who follow it. The
+// keepOutput is how much of a step's output is held for those who follow it. The
 // whole of it is in the log on the host.
 const keepOutput = 256 << 10
 
 // run is one step being done, and what there is to see of it.
 type run struct {
-	id     string
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the run is over
 
@@ -28,17 +26,20 @@ type run struct {
 	news   chan struct{} // closed, and made anew, when there is something new
 	notes  []lifecycle.Note
 	output []byte
-	start  int64 // offset of the first byte of output
+	start  int64 // offset of the first byte of output, in all that the step has printed
 	over   bool
 	answer wire.Answer
 }
 
-// newRun makes a run; the process and the count tell it from all others.
-func newRun(pid int, count int64, cancel context.CancelCauseFunc) *run {
-	return &run{
-		id: strconv.Itoa(pid) + "." + strconv.FormatInt(count, 10), cancel: cancel,
-		done: make(chan struct{}), news: make(chan struct{}),
-	}
+func newRun(cancel context.CancelCauseFunc) *run {
+	return &run{cancel: cancel, done: make(chan struct{}), news: make(chan struct{})}
+}
+
+// printed is what the step had printed before this run.
+func (r *run) printed(tail []byte, at int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.output, r.start = tail, at
 }
 
 // tell wakes those who follow. The caller holds mu.
@@ -92,7 +93,7 @@ func (r *run) look(s *seen) (notes []lifecycle.Note, out wire.Output, over bool,
 	from := max(s.output, r.start)
 	if end := r.start + int64(len(r.output)); from < end {
 		piece := r.output[from-r.start:]
-		out = wire.Output{Run: r.id, Offset: from, Data: append([]byte(nil), piece[:min(len(piece), pieceSize)]...)}
+		out = wire.Output{Offset: from, Data: append([]byte(nil), piece[:min(len(piece), pieceSize)]...)}
 		s.output = from + int64(len(out.Data))
 	}
 	over = r.over && s.output >= r.start+int64(len(r.output))

@@ -24,6 +24,8 @@ type script func(ctx context.Context, t target.Task, from Bringer) error
 
 func (s script) Do(ctx context.Context, t target.Task, from Bringer) error { return s(ctx, t, from) }
 
+func (s script) Printed(lifecycle.Step, *target.Job, int64) ([]byte, int64) { return nil, 0 }
+
 func server(do script) *Server {
 	return &Server{Digest: "d", NewDoer: func(wire.Settings) Doer { return do }}
 }
@@ -280,7 +282,7 @@ func TestServerIsIdleWhenAllIsDone(t *testing.T) {
 }
 
 func TestOutputThatNobodyTakesIsDroppedFromTheFront(t *testing.T) {
-	r := newRun(1, 1, nil)
+	r := newRun(nil)
 	line := bytes.Repeat([]byte("x"), 1000)
 	for range 10_000 {
 		_, err := r.Write(line)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
-	"os"
 	"sync"
 
 	"github.com/cutover-deploy/cutover/lifecycle"
@@ -18,6 +17,10 @@ import (
 type Doer interface {
 	// Do does a step. Whoever brings is asked if the revision is not on the host.
 	Do(ctx context.Context, t target.Task, from Bringer) error
+
+	// Printed is what the step's scripts have printed so far, without what is more than
+	// most bytes before the end, and how many bytes of it are left out.
+	Printed(s lifecycle.Step, job *target.Job, most int64) (tail []byte, left int64)
 }
 
 // Bringer brings a revision to the host.
@@ -37,7 +40,6 @@ type Server struct {
 
 	mu       sync.Mutex
 	runs     map[string]*run // by Step.Key
-	count    int64
 	doers    map[string]Doer // by settings, as JSON
 	sessions int
 	open     map[*session]bool // those past their hello
@@ -197,14 +199,14 @@ func (s *Server) join(q *request) *run {
 // start begins a run. The caller holds mu.
 func (s *Server) start(q *request, key string) *run {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s.count++
-	r := newRun(os.Getpid(), s.count, cancel)
+	r := newRun(cancel)
 	if s.runs == nil {
 		s.runs = map[string]*run{}
 	}
 	s.runs[key] = r
 	s.wait.Go(func() {
 		defer cancel(nil)
+		r.printed(q.doer.Printed(q.Step, q.Job, keepOutput))
 		err := q.doer.Do(ctx, target.Task{Step: q.Step, Job: q.Job, Note: r.note, Output: r}, &bringer{r: r, q: q})
 		s.mu.Lock()
 		delete(s.runs, key)

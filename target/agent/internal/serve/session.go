@@ -255,10 +255,7 @@ func (q *request) follow() {
 		_ = q.se.conn.Send(wire.KindDone, q.id, wire.Answer{Again: Retiring})
 		return
 	}
-	at := &seen{}
-	if q.Run == r.id {
-		at.output = q.Output
-	}
+	at := &seen{output: q.Output}
 	for {
 		notes, out, over, news := r.look(at)
 		for _, n := range notes {

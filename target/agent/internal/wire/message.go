@@ -59,10 +59,9 @@ type Request struct {
 	Step lifecycle.Step `json:"step"`
 	Job  *target.Job    `json:"job,omitempty"` // without Bundle; nil: that of the request before
 
-	// Run and Output say how much of the output the controller has seen already of a
-	// run of the step that it lost sight of, in bytes. Notes all come again.
-	Run    string `json:"run,omitempty"`
-	Output int64  `json:"output,omitempty"`
+	// Output is how many bytes of the step's output the controller has come past already,
+	// before it lost sight of it. Notes all come again.
+	Output int64 `json:"output,omitempty"`
 
 	Content *Content           `json:"content,omitempty"` // what the controller can send; nil: nothing
 	Fetch   *revision.Download `json:"fetch,omitempty"`   // where the host can get it itself
@@ -110,27 +109,23 @@ type Answer struct {
 	Again   string             `json:"again,omitempty"`   // why the step was not done and has to be asked for again
 }
 
-// Output is a piece of what scripts print.
+// Output is a piece of what the scripts of a step print.
 type Output struct {
-	Run    string // the run of the step that it is of
-	Offset int64  // of its first byte
+	Offset int64 // of its first byte, in all that the step has printed on this host
 	Data   []byte
 }
 
 // Append encodes the output.
 func (o Output) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(o.Offset))
-	b = append(b, byte(len(o.Run)))
-	return append(append(b, o.Run...), o.Data...)
+	return append(binary.BigEndian.AppendUint64(b, uint64(o.Offset)), o.Data...)
 }
 
 // ParseOutput decodes it. Data is part of p.
 func ParseOutput(p []byte) (Output, error) {
-	if len(p) < 9 || len(p) < 9+int(p[8]) {
+	if len(p) < 8 {
 		return Output{}, errors.New("a frame of output is too short")
 	}
-	n := 9 + int(p[8])
-	o := Output{Offset: int64(binary.BigEndian.Uint64(p)), Run: string(p[9:n]), Data: p[n:]}
+	o := Output{Offset: int64(binary.BigEndian.Uint64(p)), Data: p[8:]}
 	if o.Offset < 0 {
 		return Output{}, errors.New("a frame of output has a negative offset")
 	}
