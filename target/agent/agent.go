@@ -175,6 +175,7 @@ func (a *Agent) perform(ctx context.Context, t target.Task, bring bringer) error
 			return a.answer(ctx, t.Step, err)
 		}
 	}
+	w.showAgain()
 	if o.Ended {
 		for _, n := range o.Notes {
 			w.tell(n)

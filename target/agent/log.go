@@ -4,8 +4,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	"github.com/cutover-deploy/cutover/lifecycle"
 )
 
 // lazyLog appends to the log of the deployment, which exists only once there is
@@ -50,44 +48,38 @@ func (l *lazyLog) close() {
 	}
 }
 
-func logPath(dir string) string { return filepath.Join(dir, filepath.FromSlash(logFile)) }
+// span is a part of a log, in bytes. What a step prints is in one piece, also if it was cut
+// off in between: the log is one deployment's, on one host, which does a step at a time.
+type span struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"` // of a step that has ended
+}
 
-// logSize is how long the log of a deployment is; one that is not there has no length.
-func logSize(dir string) int64 {
-	info, err := os.Stat(logPath(dir))
+func (w *work) logPath() string { return filepath.Join(w.dir, filepath.FromSlash(logFile)) }
+
+// logSize is how long the log is; one that is not there has no length.
+func (w *work) logSize() int64 {
+	info, err := os.Stat(w.logPath())
 	if err != nil {
 		return 0
 	}
 	return info.Size()
 }
 
-// span is a part of a log, in bytes. What a step prints is in one piece: a host does one
-// step at a time.
-type span struct {
-	From int64 `json:"from"`
-	To   int64 `json:"to"` // of a step that has ended
-}
-
-// printed reads what a step has printed so far, without what is more than most bytes
-// before the end, and says how many bytes of it are left out. It is for people who watch:
-// what cannot be read is left out.
-func (a *Agent) printed(s lifecycle.Step, group string, most int64) (tail []byte, left int64) {
-	o, err := a.recall(s)
-	if err != nil || o.Printed == nil {
-		return nil, 0
+// showAgain shows what the step has printed before, to those who may have been away. What
+// cannot be read is left out: it is for people who watch.
+func (w *work) showAgain() {
+	if w.show == nil || w.out.Printed == nil {
+		return
 	}
-	dir := a.deploymentDir(group, s.Deployment)
-	f, err := os.Open(logPath(dir))
+	f, err := os.Open(w.logPath())
 	if err != nil {
-		return nil, 0
+		return
 	}
 	defer f.Close()
-	from, to := o.Printed.From, o.Printed.To
-	if !o.Ended {
-		to = logSize(dir)
+	from, to := w.out.Printed.From, w.out.Printed.To
+	if !w.out.Ended {
+		to = w.logSize()
 	}
-	all := max(0, to-from)
-	left = max(0, all-most)
-	tail, _ = io.ReadAll(io.NewSectionReader(f, from+left, all-left))
-	return tail, left
+	_, _ = io.Copy(w.show, io.NewSectionReader(f, from, max(0, to-from)))
 }

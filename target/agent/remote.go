@@ -18,11 +18,6 @@ func newDoer(dir string, s wire.Settings) serve.Doer {
 	return doer{&Agent{Dir: dir, Root: s.Root, Allow: s.Allow, Env: s.Env, Keep: s.Keep, Grace: s.Grace, Wait: s.Wait}}
 }
 
-// Printed implements serve.Doer.
-func (d doer) Printed(s lifecycle.Step, job *target.Job, most int64) (tail []byte, left int64) {
-	return d.a.printed(s, job.Group, most)
-}
-
 // Do implements serve.Doer.
 func (d doer) Do(ctx context.Context, t target.Task, from serve.Bringer) error {
 	if t.Step.Event == lifecycle.Start || t.Step.Event == lifecycle.Install {

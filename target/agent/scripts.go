@@ -34,10 +34,10 @@ func (w *work) scripts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log := &lazyLog{path: logPath(w.dir)}
+	log := &lazyLog{path: w.logPath()}
 	defer log.close()
-	if w.out.Printed == nil { // else a script was cut off, and what follows belongs to it
-		w.out.Printed = &span{From: logSize(w.dir)}
+	if p := w.out.Printed; p == nil || p.From > w.logSize() { // else a script was cut off, and what follows belongs to it
+		w.out.Printed = &span{From: w.logSize()}
 	}
 	env := w.a.env(w.step, w.out.Done)
 	env.Vars = w.environ()

@@ -71,7 +71,7 @@ type Watch struct {
 // it.
 func (w *Watch) request(t target.Task) (wire.Request, *transfer.Sender) {
 	job := *t.Job
-	req := wire.Request{Step: t.Step, Job: &job, Output: w.output}
+	req := wire.Request{Step: t.Step, Job: &job, Output: w.output, Quiet: t.Output == nil}
 	job.Bundle = nil
 	if t.Job.Bundle != nil && job.Revision.Digest == "" {
 		job.Revision.Digest = t.Job.Bundle.Manifest.Digest()

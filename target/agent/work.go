@@ -31,12 +31,8 @@ type work struct {
 func newWork(a *Agent, t target.Task, o *outcome) *work {
 	return &work{
 		a: a, step: t.Step, job: t.Job, note: t.Note, show: t.Output, out: o,
-		dir: a.deploymentDir(t.Job.Group, t.Step.Deployment),
+		dir: filepath.Join(a.dir(), part(t.Job.Group), part(t.Step.Deployment)),
 	}
-}
-
-func (a *Agent) deploymentDir(group, deployment string) string {
-	return filepath.Join(a.dir(), part(group), part(deployment))
 }
 
 // doers are the events that the agent does itself. Every other one runs scripts.
@@ -104,7 +100,7 @@ func (w *work) end(err error) error {
 	defer w.mu.Unlock()
 	w.out.Ended, w.out.Running = true, ""
 	if w.out.Printed != nil {
-		w.out.Printed.To = logSize(w.dir)
+		w.out.Printed.To = w.logSize()
 	}
 	if errors.As(err, &e) {
 		w.out.Failure = &e.Failure

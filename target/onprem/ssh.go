@@ -58,10 +58,11 @@ type SSH struct {
 	// run. It wins over that of a task, and holds nothing up either. See [target.Task].
 	Output func(lifecycle.Step) io.Writer
 
-	once sync.Once
-	slot chan struct{} // holds who connects
-	mu   sync.Mutex
-	link *link
+	once   sync.Once
+	slot   chan struct{} // holds who connects
+	mu     sync.Mutex
+	link   *link
+	unsure map[string]*agent.Watch // what was seen of steps of unknown outcome, by key
 }
 
 var (
@@ -136,7 +137,33 @@ func (h *SSH) Perform(ctx context.Context, t target.Task) error {
 		defer done()
 		t.Output = out
 	}
-	return h.perform(ctx, t, h.Access.sending.Watch())
+	w := h.watch(t.Step)
+	err := h.perform(ctx, t, w)
+	if e, ok := errors.AsType[*lifecycle.Error](err); ok && e.Code == lifecycle.Unknown {
+		h.keep(t.Step, w)
+	}
+	return err
+}
+
+// watch is what was seen of a step so far. One whose outcome is unknown is asked for again,
+// and what was seen does not come twice.
+func (h *SSH) watch(s lifecycle.Step) *agent.Watch {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w, ok := h.unsure[s.Key()]; ok {
+		delete(h.unsure, s.Key())
+		return w
+	}
+	return h.Access.sending.Watch()
+}
+
+func (h *SSH) keep(s lifecycle.Step, w *agent.Watch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.unsure == nil {
+		h.unsure = map[string]*agent.Watch{}
+	}
+	h.unsure[s.Key()] = w
 }
 
 // maxLosses bounds how often a step is asked for again that is lost each time.

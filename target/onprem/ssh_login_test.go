@@ -396,17 +396,7 @@ func TestOutputIsSeenWhileAScriptRuns(t *testing.T) {
 	s := sshtest.New(t)
 	_, hosts := over(t, s, access(t, s), 1)
 	control := t.TempDir()
-	j := waiting(t, control)
-	hook := "#!/bin/sh\necho first; : > $CONTROL/begun; until [ -e $CONTROL/go ]; do sleep 0.01; done; echo second; until [ -e $CONTROL/end ]; do sleep 0.01; done\n"
-	require.NoError(t, os.WriteFile(filepath.Join(j.Bundle.Dir, "hook.sh"), []byte(hook), 0o755))
-	j.Revision, j.Bundle = reopen(t, j.Bundle.Dir)
-	out := &watched{}
-	hosts[0].(*onprem.SSH).Output = func(s lifecycle.Step) io.Writer {
-		if s.Event == lifecycle.AfterInstall {
-			return out
-		}
-		return nil
-	}
+	j, out := talking(t, control), watch(hosts[0])
 	toInstall(t, hosts[0], j)
 	done := slowStep(t, hosts[0], j, control)
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "first") }, 20*time.Second, time.Millisecond)
@@ -416,6 +406,52 @@ func TestOutputIsSeenWhileAScriptRuns(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(control, "end"), nil, 0o644))
 	require.Nil(t, <-done)
 	require.Equal(t, 1, strings.Count(out.String(), "first"), out)
+}
+
+// What a script prints while its host is out of reach is shown when it is back, and what
+// was seen is not shown again: also if the step had been given up as unknown.
+func TestC4_OutputOfAHostThatWasAway(t *testing.T) {
+	s := sshtest.New(t)
+	a := access(t, s)
+	a.Patience = time.Second
+	_, hosts := over(t, s, a, 1)
+	p := sshtest.NewProxy(t, s.Address)
+	through(t, s, hosts[0], p)
+	control := t.TempDir()
+	j, out := talking(t, control), watch(hosts[0])
+	toInstall(t, hosts[0], j)
+	done := slowStep(t, hosts[0], j, control)
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "first") }, 20*time.Second, time.Millisecond)
+	p.Down()
+	require.Equal(t, lifecycle.Unknown, (<-done).Code)
+	require.NoError(t, os.WriteFile(filepath.Join(control, "go"), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(control, "end"), nil, 0o644))
+	p.Up()
+	require.Nil(t, doStep(t, hosts[0], j, lifecycle.AfterInstall))
+	require.Equal(t, 1, strings.Count(out.String(), "first"), out)
+	require.Equal(t, 1, strings.Count(out.String(), "second"), out)
+}
+
+// talking is a job whose hook prints, and waits in between for what a test says.
+func talking(t *testing.T, control string) *target.Job {
+	t.Helper()
+	j := waiting(t, control)
+	hook := "#!/bin/sh\necho first; : > $CONTROL/begun; until [ -e $CONTROL/go ]; do sleep 0.01; done; echo second; until [ -e $CONTROL/end ]; do sleep 0.01; done\n"
+	require.NoError(t, os.WriteFile(filepath.Join(j.Bundle.Dir, "hook.sh"), []byte(hook), 0o755))
+	j.Revision, j.Bundle = reopen(t, j.Bundle.Dir)
+	return j
+}
+
+// watch looks at what the hook prints on a host.
+func watch(h target.Host) *watched {
+	out := &watched{}
+	h.(*onprem.SSH).Output = func(s lifecycle.Step) io.Writer {
+		if s.Event == lifecycle.AfterInstall {
+			return out
+		}
+		return nil
+	}
+	return out
 }
 
 // watched is output that may be looked at meanwhile.

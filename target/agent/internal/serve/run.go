@@ -35,20 +35,13 @@ func newRun(cancel context.CancelCauseFunc) *run {
 	return &run{cancel: cancel, done: make(chan struct{}), news: make(chan struct{})}
 }
 
-// printed is what the step had printed before this run.
-func (r *run) printed(tail []byte, at int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.output, r.start = tail, at
-}
-
 // tell wakes those who follow. The caller holds mu.
 func (r *run) tell() {
 	close(r.news)
 	r.news = make(chan struct{})
 }
 
-// Write takes output. It waits for nobody.
+// Write takes output, that of earlier runs of the step first. It waits for nobody.
 func (r *run) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

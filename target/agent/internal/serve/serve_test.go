@@ -24,8 +24,6 @@ type script func(ctx context.Context, t target.Task, from Bringer) error
 
 func (s script) Do(ctx context.Context, t target.Task, from Bringer) error { return s(ctx, t, from) }
 
-func (s script) Printed(lifecycle.Step, *target.Job, int64) ([]byte, int64) { return nil, 0 }
-
 func server(do script) *Server {
 	return &Server{Digest: "d", NewDoer: func(wire.Settings) Doer { return do }}
 }
@@ -279,6 +277,51 @@ func TestServerIsIdleWhenAllIsDone(t *testing.T) {
 	<-s.Idle()
 	s.Wait()
 	require.False(t, s.Enter(), "what has ended takes nobody in")
+}
+
+// Each gets the output from where they are, and none if they want none.
+func TestOutputFromWhereTheControllerIs(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	release := make(chan bool)
+	s := server(func(_ context.Context, task target.Task, _ Bringer) error {
+		_, err := io.WriteString(task.Output, "abcdef")
+		<-release
+		return err
+	})
+	_, held := controller(t, s) // the server ends when nobody is connected
+	for name, c := range map[string]struct {
+		wire.Request
+		want string
+	}{
+		"all":     {wire.Request{}, "abcdef"},
+		"rest":    {wire.Request{Output: 4}, "ef"},
+		"nothing": {wire.Request{Output: 6}, ""},
+		"beyond":  {wire.Request{Output: 60}, ""},
+		"quiet":   {wire.Request{Quiet: true}, ""},
+	} {
+		conn, raw := controller(t, s)
+		c.Step, c.Job = lifecycle.Step{Deployment: "d-1", Event: "AfterInstall", Unit: name}, &target.Job{}
+		require.NoError(t, conn.Send(wire.KindPerform, 1, c.Request))
+		release <- true
+		got := ""
+		for {
+			f, err := conn.Read()
+			require.NoError(t, err, name)
+			if f.Kind == wire.KindDone {
+				break
+			}
+			require.Equal(t, wire.KindOutput, f.Kind, name)
+			o, err := wire.ParseOutput(f.Payload)
+			require.NoError(t, err, name)
+			require.EqualValues(t, 6-len(o.Data), o.Offset, name)
+			got += string(o.Data)
+		}
+		require.Equal(t, c.want, got, name)
+		_ = raw.Close()
+	}
+	_ = held.Close()
+	<-s.Idle()
+	s.Wait()
 }
 
 func TestOutputThatNobodyTakesIsDroppedFromTheFront(t *testing.T) {

@@ -15,12 +15,9 @@ import (
 
 // Doer does steps on this machine: an agent with its settings.
 type Doer interface {
-	// Do does a step. Whoever brings is asked if the revision is not on the host.
+	// Do does a step. Whoever brings is asked if the revision is not on the host. The
+	// task's Output gets all that the step has printed on this host, also before.
 	Do(ctx context.Context, t target.Task, from Bringer) error
-
-	// Printed is what the step's scripts have printed so far, without what is more than
-	// most bytes before the end, and how many bytes of it are left out.
-	Printed(s lifecycle.Step, job *target.Job, most int64) (tail []byte, left int64)
 }
 
 // Bringer brings a revision to the host.
@@ -206,7 +203,6 @@ func (s *Server) start(q *request, key string) *run {
 	s.runs[key] = r
 	s.wait.Go(func() {
 		defer cancel(nil)
-		r.printed(q.doer.Printed(q.Step, q.Job, keepOutput))
 		err := q.doer.Do(ctx, target.Task{Step: q.Step, Job: q.Job, Note: r.note, Output: r}, &bringer{r: r, q: q})
 		s.mu.Lock()
 		delete(s.runs, key)

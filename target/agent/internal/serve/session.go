@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -256,6 +257,9 @@ func (q *request) follow() {
 		return
 	}
 	at := &seen{output: q.Output}
+	if q.Quiet {
+		at.output = math.MaxInt64
+	}
 	for {
 		notes, out, over, news := r.look(at)
 		for _, n := range notes {

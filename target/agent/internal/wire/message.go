@@ -62,6 +62,7 @@ type Request struct {
 	// Output is how many bytes of the step's output the controller has come past already,
 	// before it lost sight of it. Notes all come again.
 	Output int64 `json:"output,omitempty"`
+	Quiet  bool  `json:"quiet,omitempty"` // no output is wanted
 
 	Content *Content           `json:"content,omitempty"` // what the controller can send; nil: nothing
 	Fetch   *revision.Download `json:"fetch,omitempty"`   // where the host can get it itself
