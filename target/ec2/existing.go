@@ -37,21 +37,22 @@ var whileAttached = []string{"AddToLoadBalancer"}
 
 // passOn gives the load balancers of an Auto Scaling group whose instances have lost
 // their traffic to a green fleet to the groups of that fleet: what these launch is
-// registered from now on, and what it launches is not any more. It reports whether that
-// is so. What it suspends meanwhile is given back when the deployment has ended.
+// registered from now on, and what it launches is not any more. What it launched while
+// the deployment was going on loses its traffic. It reports whether that is so. What it
+// suspends meanwhile is given back when the deployment has ended.
 func (f *Fleet) passOn(ctx context.Context, c CopyClient, from types.AutoScalingGroup) (done bool, err error) {
-	_, done, err = f.passOnTo(ctx, c, from)
+	weights, err := f.Balancers.weights(ctx)
+	if err != nil {
+		return false, err
+	}
+	_, done, err = f.passOnTo(ctx, c, from, weights)
 	return done, err
 }
 
 // passOnTo is passOn, and reports too whether a group has got something.
-func (f *Fleet) passOnTo(ctx context.Context, c CopyClient, from types.AutoScalingGroup) (did, done bool, err error) {
+func (f *Fleet) passOnTo(ctx context.Context, c CopyClient, from types.AutoScalingGroup, weights map[string]lifecycle.Weight) (did, done bool, err error) {
 	if !slices.Contains(f.Groups, f.root(from)) {
 		return false, true, nil
-	}
-	weights, err := f.Balancers.weights(ctx)
-	if err != nil || serves(from, weights) {
-		return false, false, err
 	}
 	named, err := groupsOf(ctx, c, f.Green.Selection)
 	if err != nil {

@@ -64,12 +64,16 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 // gives its load balancers to the green fleet that serves. The engine calls it when a
 // deployment has ended, its rollback included, however it ended. What a deployment left
 // that never ended is given back too. It can be called again.
-func (f *Fleet) Settle(ctx context.Context, _ *target.Job) error {
+func (f *Fleet) Settle(ctx context.Context, job *target.Job) error {
 	if len(f.Groups) == 0 || f.AutoScaling == nil {
 		return nil
 	}
 	f.init()
-	err := f.rest(ctx)
+	var before map[string]lifecycle.Weight
+	if job != nil && job.Before != nil {
+		before = job.Before.Weights
+	}
+	err := f.rest(ctx, before)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.holding) // also after a failure: the deployment is over, and the next one looks anew
@@ -83,7 +87,7 @@ const maxLooks = 100
 // rest concludes and gives back until more looks than must agree elsewhere have found
 // nothing to do: a look may still show a group as it was before, and nobody comes back
 // to see what was missed. What cannot be concluded keeps nothing suspended.
-func (f *Fleet) rest(ctx context.Context) (failed error) {
+func (f *Fleet) rest(ctx context.Context, before map[string]lifecycle.Weight) (failed error) {
 	for looks, quiet := 0, 0; quiet <= agreeing; looks++ {
 		if looks == maxLooks {
 			return errors.Join(failed, refuse(lifecycle.TargetFailed, "the Auto Scaling groups %v do not come to rest: somebody else changes their processes or tags too", f.Groups))
@@ -103,7 +107,7 @@ func (f *Fleet) rest(ctx context.Context) (failed error) {
 		}
 		did := false
 		if failed == nil {
-			did, failed = f.concludeAll(ctx, all)
+			did, failed = f.concludeAll(ctx, all, before)
 		}
 		if !did { // else it is no longer as it was read
 			if did, err = f.releaseAll(ctx, append(all, green...)); err != nil {
@@ -117,14 +121,21 @@ func (f *Fleet) rest(ctx context.Context) (failed error) {
 	return failed
 }
 
-func (f *Fleet) concludeAll(ctx context.Context, all []types.AutoScalingGroup) (did bool, err error) {
+func (f *Fleet) concludeAll(ctx context.Context, all []types.AutoScalingGroup, before map[string]lifecycle.Weight) (did bool, err error) {
 	c, ok := f.AutoScaling.(CopyClient)
 	if !ok || f.Green == nil || f.Balancers == nil {
 		return false, nil
 	}
 	if !f.Green.empty() {
+		t := traffic{before: before}
+		if t.now, err = f.Balancers.weights(ctx); err != nil {
+			return false, err
+		}
 		for _, g := range all {
-			some, _, err := f.passOnTo(ctx, c, g)
+			if t.servesOn(g) {
+				continue
+			}
+			some, _, err := f.passOnTo(ctx, c, g, t.now)
 			if did = did || some; err != nil {
 				return did, err
 			}
@@ -133,7 +144,7 @@ func (f *Fleet) concludeAll(ctx context.Context, all []types.AutoScalingGroup) (
 	}
 	for _, root := range f.Groups {
 		line := slices.DeleteFunc(slices.Clone(all), func(g types.AutoScalingGroup) bool { return f.root(g) != root })
-		some, err := f.conclude(ctx, c, line)
+		some, err := f.conclude(ctx, c, line, before)
 		if did = did || some; err != nil {
 			return did, err
 		}

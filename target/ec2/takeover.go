@@ -41,9 +41,13 @@ func inherit(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup)
 	return nil
 }
 
+// maxHandOver bounds the looks for who has the traffic in place of an original that goes.
+const maxHandOver = 30
+
 // handOver lets the copy that has the traffic, or a green fleet, take over before an
-// original goes. That nobody has it is believed only if two looks agree: what the
-// original has would go with it. Then it is a copy that goes, and the original is there.
+// original goes: what the original has would go with it. So it does not go before
+// somebody is seen to have the traffic, however many looks show nobody. A copy goes when
+// what it was made of is seen.
 func (f *Fleet) handOver(ctx context.Context, c CopyClient, from types.AutoScalingGroup) error {
 	if f.Green == nil || tagOf(from, replacedTag) != "" {
 		return nil
@@ -52,12 +56,19 @@ func (f *Fleet) handOver(ctx context.Context, c CopyClient, from types.AutoScali
 	if !f.Green.empty() {
 		take = f.passOn
 	}
-	_, err := believe(ctx, 2*recent, func() (bool, error) { return take(ctx, c, from) })
-	return err
+	for range maxHandOver {
+		if done, err := take(ctx, c, from); done || err != nil {
+			return err
+		}
+		if err := sleep(ctx, 2*recent); err != nil {
+			return err
+		}
+	}
+	return refuse(lifecycle.TargetFailed, "nobody has the traffic in place of the Auto Scaling group %s: its instances were not terminated, since its load balancers and sizes would go with them; give its replacements traffic first", nameOf(from))
 }
 
 // replace gives the copy that has the traffic of a group what that has, and then marks
-// it as replaced.
+// it as replaced. A group that is itself a copy of one that stays has nothing to give.
 func (f *Fleet) replace(ctx context.Context, c CopyClient, from types.AutoScalingGroup) (done bool, err error) {
 	line, err := f.line(ctx)
 	if err != nil {
@@ -69,7 +80,9 @@ func (f *Fleet) replace(ctx context.Context, c CopyClient, from types.AutoScalin
 	}
 	i := successor(line, from, weights)
 	if i < 0 {
-		return false, nil
+		return slices.ContainsFunc(line, func(g types.AutoScalingGroup) bool {
+			return nameOf(g) == tagOf(from, replacesTag) && tagOf(g, replacedTag) == ""
+		}), nil
 	}
 	if err := inherit(ctx, c, from, line[i]); err != nil {
 		return false, err
@@ -86,6 +99,21 @@ func successor(line []types.AutoScalingGroup, of types.AutoScalingGroup, weights
 
 func serves(g types.AutoScalingGroup, weights map[string]lifecycle.Weight) bool {
 	return slices.ContainsFunc(g.Instances, func(i types.Instance) bool { return weights[aws.ToString(i.InstanceId)] > 0 })
+}
+
+// traffic is what has traffic now, and what was there when the deployment began.
+type traffic struct {
+	now, before map[string]lifecycle.Weight // by instance; before nil: not known
+}
+
+// servesOn reports whether a group serves with what the deployment has found in it. What
+// Auto Scaling has launched there since is of no deployment: none takes its traffic away.
+func (t traffic) servesOn(g types.AutoScalingGroup) bool {
+	return slices.ContainsFunc(g.Instances, func(i types.Instance) bool {
+		id := aws.ToString(i.InstanceId)
+		_, known := t.before[id]
+		return t.now[id] > 0 && (known || t.before == nil)
+	})
 }
 
 // attach puts a group behind the load balancers of another. Its instances are
@@ -160,22 +188,22 @@ func moveHook(ctx context.Context, c CopyClient, from, to types.AutoScalingGroup
 // conclude ends what blue/green deployments have begun with a line of groups: an
 // original that was replaced goes, or stays without load balancers; a copy that has
 // nothing any more goes. It reports whether there was something to do.
-func (f *Fleet) conclude(ctx context.Context, c CopyClient, line []types.AutoScalingGroup) (did bool, err error) {
+func (f *Fleet) conclude(ctx context.Context, c CopyClient, line []types.AutoScalingGroup, before map[string]lifecycle.Weight) (did bool, err error) {
 	if len(line) < 2 {
 		return false, nil
 	}
-	weights, err := f.Balancers.weights(ctx)
-	if err != nil {
+	t := traffic{before: before}
+	if t.now, err = f.Balancers.weights(ctx); err != nil {
 		return false, err
 	}
 	for _, g := range line {
-		replaced, to := tagOf(g, replacedTag), successor(line, g, weights)
+		replaced, to := tagOf(g, replacedTag), successor(line, g, t.now)
 		switch {
 		case strings.HasSuffix(replaced, keptRunning):
 			continue
 		case replaced != "":
 			err = f.remove(ctx, c, g)
-		case serves(g, weights):
+		case t.servesOn(g):
 			continue
 		case len(g.Instances) == 0 && tagOf(g, deploymentTag) != "" && heldBy(g).deployment != "":
 			err = deleteEmpty(ctx, c, nameOf(g))
