@@ -17,7 +17,8 @@ func (r *runner) settle(ctx context.Context, st *strategy.State, out strategy.Ou
 	if !ok || out.Rollback != "" {
 		return nil
 	}
-	err := s.Settle(ctx, r.job)
+	succeeded := out.Verdict == strategy.DeploymentSucceeded
+	err := s.Settle(ctx, r.job, succeeded)
 	for _, pause := range patience {
 		if err == nil || failure(err).Code == lifecycle.Denied {
 			break
@@ -26,7 +27,7 @@ func (r *runner) settle(ctx context.Context, st *strategy.State, out strategy.Ou
 		case <-ctx.Done():
 			return nil // abandoned: whoever resumes asks again
 		case <-time.After(pause):
-			err = s.Settle(ctx, r.job)
+			err = s.Settle(ctx, r.job, succeeded)
 		}
 	}
 	if err == nil {

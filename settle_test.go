@@ -22,12 +22,15 @@ import (
 type settling struct {
 	*fake.Fleet
 	settled int
-	err     error
-	stop    func()
+
+	succeeded []bool
+	err       error
+	stop      func()
 }
 
-func (s *settling) Settle(_ context.Context, job *target.Job) error {
+func (s *settling) Settle(_ context.Context, job *target.Job, succeeded bool) error {
 	s.settled++
+	s.succeeded = append(s.succeeded, succeeded)
 	if job == nil || job.Group != "web" {
 		return errors.New("settled without the job")
 	}
@@ -62,6 +65,12 @@ func TestSettle_AfterTheRollbackAndNotBefore(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, res.Rollback)
 	require.Equal(t, 2, s.settled, "once per deployment that was not rolled back")
+	require.Equal(t, []bool{true, true}, s.succeeded, "the rollback has succeeded")
+	d.Rollback, d.AllowQuarantined = rollback.Policy{}, true
+	s.On(fake.Match{Event: lifecycle.ApplicationStart}, fake.Fail(lifecycle.ScriptFailed))
+	_, err = d.Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, true, false}, s.succeeded)
 }
 
 func TestSettle_WhatCannotBeGivenBackIsSaid(t *testing.T) {

@@ -72,8 +72,9 @@ type Settler interface {
 	// Settle gives it back. The engine asks when a deployment has ended, in whatever
 	// way, just before its last record; if it is rolled back, at the end of the
 	// rollback. It asks again after a crash, and it asks also where nothing was held.
-	// The job is the one that the steps had. An error becomes a note of the deployment.
-	Settle(ctx context.Context, job *Job) error
+	// The job is the one that the steps had; succeeded says how the deployment, or the
+	// rollback, has ended. An error becomes a note of the deployment.
+	Settle(ctx context.Context, job *Job, succeeded bool) error
 }
 
 // Snapshotter is what a [Target] also is when its deployments change things that a

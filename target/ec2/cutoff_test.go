@@ -194,7 +194,7 @@ func TestGroupsAreNotDeletedByOneLook(t *testing.T) {
 			require.NoError(t, f.Retire(t.Context(), made[0].ID))
 			require.Len(t, w.Groups.Members("web-d-1"), 2)
 			b.times, b.shown = 2, nil
-			require.NoError(t, f.Settle(t.Context(), nil))
+			require.NoError(t, f.Settle(t.Context(), nil, false))
 		})
 		require.Equal(t, []string{"web", "web-d-1"}, w.Groups.Names())
 		require.Len(t, w.Groups.Members("web-d-1"), 2)

@@ -8,9 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cutover-deploy/cutover"
 	"github.com/cutover-deploy/cutover/internal/awsfake"
+	"github.com/cutover-deploy/cutover/lifecycle"
+	"github.com/cutover-deploy/cutover/rollback"
 	"github.com/cutover-deploy/cutover/strategy"
 	"github.com/cutover-deploy/cutover/target/ec2"
+	"github.com/cutover-deploy/cutover/target/fake"
 )
 
 // An instance of the original vanishes during a blue/green deployment, and Auto Scaling
@@ -50,6 +54,20 @@ func TestC16_OriginalThatLaunchesMeanwhile(t *testing.T) {
 	}
 }
 
+// old lets n looks at groups be from before, once an instance was taken out of traffic.
+func (w *world) old(n int) (met *int) {
+	drained, met := false, new(int)
+	w.API.Inject(func(c awsfake.Call) awsfake.Fault {
+		drained = drained || c.Operation == "DeregisterTargets"
+		if drained && c.Operation == "DescribeAutoScalingGroups" && *met < n {
+			*met++
+			return awsfake.StaleRead
+		}
+		return awsfake.NoFault
+	})
+	return met
+}
+
 // Looks that are older than the copy do not let the original go before the copy has what
 // it had.
 func TestOriginalWaitsUntilItsCopyIsSeen(t *testing.T) {
@@ -58,24 +76,130 @@ func TestOriginalWaitsUntilItsCopyIsSeen(t *testing.T) {
 		w.scaled(t, "web", 2)
 		d := w.deployment(t, w.blueGreen(), strategy.BlueGreen{})
 		d.ID = "d-1"
-		drained, old := false, 0
-		w.API.Inject(func(c awsfake.Call) awsfake.Fault {
-			drained = drained || c.Operation == "DeregisterTargets"
-			if drained && c.Operation == "DescribeAutoScalingGroups" && old < 6 {
-				old++
-				return awsfake.StaleRead
-			}
-			return awsfake.NoFault
-		})
+		met := w.old(6)
 		w.run(t, func() {
 			res, err := d.Run(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, "Succeeded", string(res.Status), "%+v", res)
 			time.Sleep(2 * time.Minute)
 		})
-		require.Equal(t, 6, old)
+		require.Equal(t, 6, *met)
 		require.Equal(t, []string{"web-d-1"}, w.Groups.Names())
 		require.Equal(t, []string{w.arn}, w.balancers(t, "web-d-1"))
 		require.Equal(t, w.Groups.Members("web-d-1"), w.Serving(w.arn))
 	})
+}
+
+// failing is a blue/green deployment whose copy gets traffic and fails, and that is not
+// rolled back: both groups serve.
+func (w *world) failing(t *testing.T, f *ec2.Fleet, replacements ...string) *cutover.Deployment {
+	t.Helper()
+	d := w.deployment(t, f, strategy.BlueGreen{Ready: strategy.Wait{For: 20 * time.Minute}})
+	d.ID, d.Rollback, d.LostBudget = "d-1", rollback.Policy{}, len(replacements)
+	for _, id := range replacements {
+		w.hosts.On(fake.Match{Unit: id, Event: lifecycle.AfterAllowTraffic}, fake.Fail(lifecycle.ScriptFailed))
+	}
+	return d
+}
+
+// Only a deployment that has succeeded takes the traffic of what was launched meanwhile.
+func TestC16_OriginalThatServesAfterAFailureStays(t *testing.T) {
+	for name, again := range map[string]bool{"the deployment that failed": false, "one in place after it": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				blue := w.scaled(t, "web", 2)
+				d := w.failing(t, w.blueGreen(), "i-00000000000000003", "i-00000000000000004")
+				gone := func() {
+					for _, id := range blue {
+						time.AfterFunc(5*time.Minute, func() { w.Vanish(id, w.arn) })
+					}
+				}
+				w.run(t, func() {
+					if !again {
+						gone()
+					}
+					res, err := d.Run(t.Context())
+					require.NoError(t, err)
+					require.Equal(t, "Failed", string(res.Status))
+					if again {
+						gone()
+						w.hosts.On(fake.Match{Event: lifecycle.ApplicationStart}, fake.Delay(10*time.Minute))
+						d.ID, d.Strategy = "d-2", strategy.OneAtATime()
+						_, err = d.Run(t.Context())
+						require.NoError(t, err)
+					}
+					time.Sleep(10 * time.Minute)
+				})
+				require.Equal(t, []string{w.arn}, w.balancers(t, "web"))
+				require.Subset(t, w.Serving(w.arn), w.Groups.Members("web"))
+			})
+		})
+	}
+}
+
+// What a failed deployment has left of its copy can be retired, also when the next one
+// has replaced the original.
+func TestCopyThatWasLeftIsRetired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.scaled(t, "web", 2)
+		f := w.blueGreen()
+		d := w.deployment(t, f, strategy.BlueGreen{})
+		d.ID, d.Rollback = "d-1", rollback.Policy{}
+		for _, id := range []string{"i-00000000000000003", "i-00000000000000004"} {
+			w.hosts.On(fake.Match{Unit: id, Event: lifecycle.Install}, fake.Fail(lifecycle.ScriptFailed))
+		}
+		w.run(t, func() {
+			res, err := d.Run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "Failed", string(res.Status))
+			left := w.Groups.Members("web-d-1")
+			d.ID = "d-2"
+			res, err = d.Run(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "Succeeded", string(res.Status))
+			for _, id := range left {
+				require.NoError(t, f.Retire(t.Context(), id))
+			}
+			time.Sleep(2 * time.Minute)
+		})
+		require.Equal(t, []string{"web-d-2"}, w.Groups.Names())
+		require.Equal(t, []string{w.arn}, w.balancers(t, "web-d-2"))
+	})
+}
+
+// The copy of a group that was kept, and could not be marked, is an original of the next
+// deployment: it goes after its own copy has taken over, whatever old looks show.
+func TestOriginalThatIsACopyWaitsToo(t *testing.T) {
+	for stale := range 8 {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.scaled(t, "web", 2)
+			d := w.deployment(t, w.blueGreen(), strategy.BlueGreen{KeepAlive: true})
+			d.ID = "d-1"
+			detached := false
+			w.API.Inject(func(c awsfake.Call) awsfake.Fault {
+				detached = detached || c.Operation == "DetachLoadBalancerTargetGroups"
+				if detached && c.Operation == "CreateOrUpdateTags" {
+					return awsfake.AccessDenied
+				}
+				return awsfake.NoFault
+			})
+			w.run(t, func() {
+				res, err := d.Run(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "Succeeded", string(res.Status))
+				w.old(stale)
+				d.ID, d.Strategy = "d-2", strategy.BlueGreen{}
+				res, err = d.Run(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "Succeeded", string(res.Status))
+				time.Sleep(3 * time.Minute)
+			})
+			require.Equal(t, []string{"web", "web-d-2"}, w.Groups.Names(), "%d old looks", stale)
+			require.Equal(t, []string{w.arn}, w.balancers(t, "web-d-2"), "%d old looks", stale)
+			require.Equal(t, w.Groups.Members("web-d-2"), w.Serving(w.arn), "%d old looks", stale)
+		})
+	}
 }

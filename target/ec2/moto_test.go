@@ -106,7 +106,7 @@ func TestMotoKeepsTheContractOfTargets(t *testing.T) {
 	f := &ec2.Fleet{Selection: ec2.Selection{Groups: []string{"web"}}, Instances: directed{e}, AutoScaling: e.scaling}
 	g := e.group(t)
 	require.Len(t, g.SuspendedProcesses, 5)
-	require.NoError(t, f.Settle(t.Context(), nil))
+	require.NoError(t, f.Settle(t.Context(), nil, false))
 	g = e.group(t)
 	require.Empty(t, g.SuspendedProcesses)
 	require.Empty(t, g.Tags)
@@ -161,7 +161,7 @@ func TestMotoCopiesGroups(t *testing.T) {
 			require.NoError(t, f.Retire(t.Context(), u.ID))
 		}
 	}
-	require.NoError(t, f.Settle(t.Context(), nil))
+	require.NoError(t, f.Settle(t.Context(), nil, false))
 	out, err := e.scaling.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{})
 	require.NoError(t, err)
 	require.Len(t, out.AutoScalingGroups, 1)

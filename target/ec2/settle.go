@@ -63,14 +63,15 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 // and after a blue/green deployment makes the group that serves the fleet's own, or
 // gives its load balancers to the green fleet that serves. The engine calls it when a
 // deployment has ended, its rollback included, however it ended. What a deployment left
-// that never ended is given back too. It can be called again.
-func (f *Fleet) Settle(ctx context.Context, job *target.Job) error {
+// that never ended is given back too. It can be called again. Without a job that has
+// succeeded, a group in which anything serves is left as it is.
+func (f *Fleet) Settle(ctx context.Context, job *target.Job, succeeded bool) error {
 	if len(f.Groups) == 0 || f.AutoScaling == nil {
 		return nil
 	}
 	f.init()
 	var before map[string]lifecycle.Weight
-	if job != nil && job.Before != nil {
+	if job != nil && job.Before != nil && job.BlueGreen && !job.Rollback && succeeded {
 		before = job.Before.Weights
 	}
 	err := f.rest(ctx, before)

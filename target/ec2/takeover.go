@@ -46,8 +46,7 @@ const maxHandOver = 30
 
 // handOver lets the copy that has the traffic, or a green fleet, take over before an
 // original goes: what the original has would go with it. So it does not go before
-// somebody is seen to have the traffic, however many looks show nobody. A copy goes when
-// what it was made of is seen.
+// somebody is seen to have the traffic, however many looks show nobody.
 func (f *Fleet) handOver(ctx context.Context, c CopyClient, from types.AutoScalingGroup) error {
 	if f.Green == nil || tagOf(from, replacedTag) != "" {
 		return nil
@@ -68,7 +67,7 @@ func (f *Fleet) handOver(ctx context.Context, c CopyClient, from types.AutoScali
 }
 
 // replace gives the copy that has the traffic of a group what that has, and then marks
-// it as replaced. A group that is itself a copy of one that stays has nothing to give.
+// it as replaced. A copy that has not taken over itself has nothing to give.
 func (f *Fleet) replace(ctx context.Context, c CopyClient, from types.AutoScalingGroup) (done bool, err error) {
 	line, err := f.line(ctx)
 	if err != nil {
@@ -80,9 +79,7 @@ func (f *Fleet) replace(ctx context.Context, c CopyClient, from types.AutoScalin
 	}
 	i := successor(line, from, weights)
 	if i < 0 {
-		return slices.ContainsFunc(line, func(g types.AutoScalingGroup) bool {
-			return nameOf(g) == tagOf(from, replacesTag) && tagOf(g, replacedTag) == ""
-		}), nil
+		return spare(line, from), nil
 	}
 	if err := inherit(ctx, c, from, line[i]); err != nil {
 		return false, err
@@ -97,13 +94,23 @@ func successor(line []types.AutoScalingGroup, of types.AutoScalingGroup, weights
 	})
 }
 
+// spare reports whether a group is a copy that has not taken over: it has no load
+// balancers, or what it was made of has them all still.
+func spare(line []types.AutoScalingGroup, g types.AutoScalingGroup) bool {
+	return tagOf(g, deploymentTag) != "" && (len(g.TargetGroupARNs)+len(g.LoadBalancerNames) == 0 ||
+		slices.ContainsFunc(line, func(of types.AutoScalingGroup) bool {
+			return nameOf(of) == tagOf(g, replacesTag) && tagOf(of, replacedTag) == "" && !lacks(g, of)
+		}))
+}
+
 func serves(g types.AutoScalingGroup, weights map[string]lifecycle.Weight) bool {
 	return slices.ContainsFunc(g.Instances, func(i types.Instance) bool { return weights[aws.ToString(i.InstanceId)] > 0 })
 }
 
-// traffic is what has traffic now, and what was there when the deployment began.
+// traffic is what has traffic now, and what was there before a blue/green deployment that
+// has succeeded.
 type traffic struct {
-	now, before map[string]lifecycle.Weight // by instance; before nil: not known
+	now, before map[string]lifecycle.Weight // by instance; before nil: there was no such deployment
 }
 
 // servesOn reports whether a group serves with what the deployment has found in it. What

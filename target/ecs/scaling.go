@@ -47,7 +47,7 @@ func (s *Service) suspend(ctx context.Context, w *work) error {
 // Settle implements [target.Settler]: the auto scaling is as it was found also after a
 // deployment that was stopped, or that failed and was not rolled back. It does not look
 // first: an old answer would leave it suspended.
-func (s *Service) Settle(ctx context.Context, job *target.Job) error {
+func (s *Service) Settle(ctx context.Context, job *target.Job, _ bool) error {
 	if s.Scaling == nil {
 		return nil
 	}
