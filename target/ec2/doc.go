@@ -40,8 +40,8 @@
 //   - Whichever call of AWS a controller is cut off at, another one ends the deployment
 //     in the same way: a copy takes over completely before its original goes.
 //   - What Auto Scaling launches in an original while a blue/green deployment goes on has
-//     the old revision: it loses its traffic with the others, and ends with the group
-//     where that ends.
+//     the old revision: when the deployment has succeeded it has no traffic, and it ends
+//     with the group where that ends.
 //   - An instance that was just launched is waited for until its SSM agent reports in,
 //     for five minutes or [SSM.Arrival].
 //   - "Healthy" and "drained" are seen twice in a row; one reading may be older than

@@ -90,14 +90,14 @@ func TestOriginalWaitsUntilItsCopyIsSeen(t *testing.T) {
 	})
 }
 
-// failing is a blue/green deployment whose copy gets traffic and fails, and that is not
-// rolled back: both groups serve.
-func (w *world) failing(t *testing.T, f *ec2.Fleet, replacements ...string) *cutover.Deployment {
+// failing is a blue/green deployment of two instances that fails in the replacements at an
+// event, and is not rolled back.
+func (w *world) failing(t *testing.T, f *ec2.Fleet, at lifecycle.Event) *cutover.Deployment {
 	t.Helper()
 	d := w.deployment(t, f, strategy.BlueGreen{Ready: strategy.Wait{For: 20 * time.Minute}})
-	d.ID, d.Rollback, d.LostBudget = "d-1", rollback.Policy{}, len(replacements)
-	for _, id := range replacements {
-		w.hosts.On(fake.Match{Unit: id, Event: lifecycle.AfterAllowTraffic}, fake.Fail(lifecycle.ScriptFailed))
+	d.ID, d.Rollback, d.LostBudget = "d-1", rollback.Policy{}, 2
+	for _, id := range []string{"i-00000000000000003", "i-00000000000000004"} {
+		w.hosts.On(fake.Match{Unit: id, Event: at}, fake.Fail(lifecycle.ScriptFailed))
 	}
 	return d
 }
@@ -109,7 +109,7 @@ func TestC16_OriginalThatServesAfterAFailureStays(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				blue := w.scaled(t, "web", 2)
-				d := w.failing(t, w.blueGreen(), "i-00000000000000003", "i-00000000000000004")
+				d := w.failing(t, w.blueGreen(), lifecycle.AfterAllowTraffic) // both groups serve
 				gone := func() {
 					for _, id := range blue {
 						time.AfterFunc(5*time.Minute, func() { w.Vanish(id, w.arn) })
@@ -145,11 +145,7 @@ func TestCopyThatWasLeftIsRetired(t *testing.T) {
 		w := newWorld(t)
 		w.scaled(t, "web", 2)
 		f := w.blueGreen()
-		d := w.deployment(t, f, strategy.BlueGreen{})
-		d.ID, d.Rollback = "d-1", rollback.Policy{}
-		for _, id := range []string{"i-00000000000000003", "i-00000000000000004"} {
-			w.hosts.On(fake.Match{Unit: id, Event: lifecycle.Install}, fake.Fail(lifecycle.ScriptFailed))
-		}
+		d := w.failing(t, f, lifecycle.Install)
 		w.run(t, func() {
 			res, err := d.Run(t.Context())
 			require.NoError(t, err)

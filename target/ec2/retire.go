@@ -18,7 +18,8 @@ import (
 
 // Retire terminates an instance. It refuses one that takes traffic or still drains; one
 // that is gone is success. The last instances of an Auto Scaling group go with the
-// group; before those of an original do, its copy takes over what it has.
+// group; before those of an original do, its copy takes over what it has. If nobody is
+// seen to have the traffic in place of an original for a minute, nothing is terminated.
 func (f *Fleet) Retire(ctx context.Context, unit string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err

@@ -63,8 +63,10 @@ func (f *Fleet) holdNow(ctx context.Context, group, deployment string) error {
 // and after a blue/green deployment makes the group that serves the fleet's own, or
 // gives its load balancers to the green fleet that serves. The engine calls it when a
 // deployment has ended, its rollback included, however it ended. What a deployment left
-// that never ended is given back too. It can be called again. Without a job that has
-// succeeded, a group in which anything serves is left as it is.
+// that never ended is given back too. It can be called again.
+//
+// A group that serves is left as it is. Instances that were launched while a blue/green
+// job went on do not count for that if it has succeeded; a nil job is one that has not.
 func (f *Fleet) Settle(ctx context.Context, job *target.Job, succeeded bool) error {
 	if len(f.Groups) == 0 || f.AutoScaling == nil {
 		return nil
@@ -128,15 +130,15 @@ func (f *Fleet) concludeAll(ctx context.Context, all []types.AutoScalingGroup, b
 		return false, nil
 	}
 	if !f.Green.empty() {
-		t := traffic{before: before}
-		if t.now, err = f.Balancers.weights(ctx); err != nil {
+		weights, err := f.Balancers.weights(ctx)
+		if err != nil {
 			return false, err
 		}
 		for _, g := range all {
-			if t.servesOn(g) {
+			if servesOn(g, weights, before) {
 				continue
 			}
-			some, _, err := f.passOnTo(ctx, c, g, t.now)
+			some, _, err := f.passOnTo(ctx, c, g, weights)
 			if did = did || some; err != nil {
 				return did, err
 			}

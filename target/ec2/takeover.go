@@ -104,22 +104,17 @@ func spare(line []types.AutoScalingGroup, g types.AutoScalingGroup) bool {
 }
 
 func serves(g types.AutoScalingGroup, weights map[string]lifecycle.Weight) bool {
-	return slices.ContainsFunc(g.Instances, func(i types.Instance) bool { return weights[aws.ToString(i.InstanceId)] > 0 })
+	return servesOn(g, weights, nil)
 }
 
-// traffic is what has traffic now, and what was there before a blue/green deployment that
-// has succeeded.
-type traffic struct {
-	now, before map[string]lifecycle.Weight // by instance; before nil: there was no such deployment
-}
-
-// servesOn reports whether a group serves with what the deployment has found in it. What
-// Auto Scaling has launched there since is of no deployment: none takes its traffic away.
-func (t traffic) servesOn(g types.AutoScalingGroup) bool {
+// servesOn is serves, but after a blue/green deployment that has succeeded only instances
+// count that it has found: these are in before. What Auto Scaling has launched since is of
+// no deployment, and none takes its traffic away. Before is nil where there was none.
+func servesOn(g types.AutoScalingGroup, weights, before map[string]lifecycle.Weight) bool {
 	return slices.ContainsFunc(g.Instances, func(i types.Instance) bool {
 		id := aws.ToString(i.InstanceId)
-		_, known := t.before[id]
-		return t.now[id] > 0 && (known || t.before == nil)
+		_, found := before[id]
+		return weights[id] > 0 && (found || before == nil)
 	})
 }
 
@@ -199,18 +194,18 @@ func (f *Fleet) conclude(ctx context.Context, c CopyClient, line []types.AutoSca
 	if len(line) < 2 {
 		return false, nil
 	}
-	t := traffic{before: before}
-	if t.now, err = f.Balancers.weights(ctx); err != nil {
+	weights, err := f.Balancers.weights(ctx)
+	if err != nil {
 		return false, err
 	}
 	for _, g := range line {
-		replaced, to := tagOf(g, replacedTag), successor(line, g, t.now)
+		replaced, to := tagOf(g, replacedTag), successor(line, g, weights)
 		switch {
 		case strings.HasSuffix(replaced, keptRunning):
 			continue
 		case replaced != "":
 			err = f.remove(ctx, c, g)
-		case t.servesOn(g):
+		case servesOn(g, weights, before):
 			continue
 		case len(g.Instances) == 0 && tagOf(g, deploymentTag) != "" && heldBy(g).deployment != "":
 			err = deleteEmpty(ctx, c, nameOf(g))
