@@ -84,9 +84,10 @@ type Task struct {
 	// Output, if not nil, takes what the step's scripts print while they run, as the
 	// host's log has it: raw, to be escaped before showing. A step that is asked for
 	// again, after a crash or a lost connection, may give what it printed before. It is
-	// for people who watch; what comes faster than it is taken may be left out. Writes come one at a
-	// time, and not after Perform has returned. A driver need not have any. A Write that
-	// blocks may hold the step up; what a Deployment makes of its Output never blocks.
+	// for people who watch; what comes faster than it is taken may be left out. Writes
+	// come one at a time, and not after Perform has returned. A driver need not have any.
+	// A Write that blocks may hold the step up; what a Deployment makes of its Output
+	// never blocks.
 	Output io.Writer
 }
 

@@ -34,7 +34,8 @@ type Fleet struct {
 const perDaemon = 16
 
 // NewFleet starts real sshd processes for n hosts, which end with the test; config are
-// further lines of their configuration. Where there is no sshd the test is skipped, or fails if [Require] has "sshd".
+// further lines of their configuration. Where there is no sshd the test is skipped, or
+// fails if [Require] has "sshd".
 func NewFleet(tb testing.TB, n int, config ...string) *Fleet {
 	tb.Helper()
 	program, err := sshd()

@@ -48,8 +48,9 @@ func (l *lazyLog) close() {
 	}
 }
 
-// span is a part of a log, in bytes. What a step prints is in one piece, also if it was cut
-// off in between: the log is one deployment's, on one host, which does a step at a time.
+// span is a part of a log, in bytes. What a step prints is in one piece: the log is one
+// deployment's, on one host, which does a step at a time. So is what a step prints that is
+// cut off and goes on, since its deployment does nothing else there meanwhile.
 type span struct {
 	From int64 `json:"from"`
 	To   int64 `json:"to"` // of a step that has ended

@@ -132,6 +132,18 @@ type safe struct {
 func (s *safe) Write(p []byte) (int, error) { s.mu.Lock(); defer s.mu.Unlock(); return s.b.Write(p) }
 func (s *safe) String() string              { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
 
+// watched begins AfterInstall and waits until its script, which waits for the file go, is
+// seen to have printed something.
+func (b *box) watched(c *Client, job *target.Job, printed string) (task target.Task, watch *Watch, out *safe, done chan error) {
+	b.t.Helper()
+	task, watch, out, done = b.task(job, lifecycle.AfterInstall), &Watch{}, &safe{}, make(chan error)
+	task.Output = out
+	go func() { done <- c.Perform(b.t.Context(), task, watch) }()
+	b.appears("begun")
+	require.Eventually(b.t, func() bool { return strings.Contains(out.String(), printed) }, 20*time.Second, 5*time.Millisecond, "output comes while the script runs")
+	return task, watch, out, done
+}
+
 func TestC3_LostConnectionLosesNothing(t *testing.T) {
 	b := newBox(t)
 	talking := strings.Replace(untilGo, "do ", "do echo tick; ", 1)
@@ -139,13 +151,7 @@ func TestC3_LostConnectionLosesNothing(t *testing.T) {
 	c, w := b.remote()
 	require.NoError(t, b.do(c, "d-1", job, upToInstall...))
 
-	watch, out := &Watch{}, &safe{}
-	task := b.task(job, lifecycle.AfterInstall)
-	task.Output = out
-	done := make(chan error)
-	go func() { done <- c.Perform(t.Context(), task, watch) }()
-	b.appears("begun")
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "first") }, 20*time.Second, 5*time.Millisecond, "output comes while the script runs")
+	task, watch, out, done := b.watched(c, job, "first")
 	w.cut()
 	require.ErrorIs(t, <-done, ErrLost)
 
@@ -170,13 +176,7 @@ func TestC3_OutputIsKeptWhenNobodyListens(t *testing.T) {
 	})
 	c, w := b.remote()
 	require.NoError(t, b.do(c, "d-1", job, lifecycle.Start, lifecycle.DownloadBundle, lifecycle.BeforeInstall, lifecycle.Install))
-	watch, out := &Watch{}, &safe{}
-	task := b.task(job, lifecycle.AfterInstall)
-	task.Output = out
-	done := make(chan error)
-	go func() { done <- c.Perform(t.Context(), task, watch) }()
-	b.appears("begun")
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "first") }, 20*time.Second, 5*time.Millisecond)
+	task, watch, out, done := b.watched(c, job, "first")
 	w.cut()
 	require.ErrorIs(t, <-done, ErrLost)
 	b.touch("go")
@@ -204,13 +204,7 @@ func TestC6_OutputGoesOnAfterAKilledAgent(t *testing.T) {
 	job.RerunInterrupted = true
 	c, _ := b.remote()
 	require.NoError(t, b.do(c, "d-1", job, upToInstall...))
-	watch, out := &Watch{}, &safe{}
-	task := b.task(job, lifecycle.AfterInstall)
-	task.Output = out
-	done := make(chan error)
-	go func() { done <- c.Perform(t.Context(), task, watch) }()
-	b.appears("begun")
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "second") }, 20*time.Second, 5*time.Millisecond)
+	task, watch, out, done := b.watched(c, job, "second")
 	require.NoError(t, syscall.Kill(c.pid, syscall.SIGKILL))
 	require.ErrorIs(t, <-done, ErrLost)
 	b.touch("go")

@@ -36,8 +36,8 @@ func (w *work) scripts(ctx context.Context) error {
 	}
 	log := &lazyLog{path: w.logPath()}
 	defer log.close()
-	if p := w.out.Printed; p == nil || p.From > w.logSize() { // else a script was cut off, and what follows belongs to it
-		w.out.Printed = &span{From: w.logSize()}
+	if size := w.logSize(); w.out.Printed == nil || w.out.Printed.From > size { // it begins, or the log was lost
+		w.out.Printed = &span{From: size}
 	}
 	env := w.a.env(w.step, w.out.Done)
 	env.Vars = w.environ()

@@ -101,16 +101,11 @@ func TestC3_CutInTheMiddleOfAHook(t *testing.T) {
 }
 
 func TestC4_HostThatStaysAwayIsUnknown(t *testing.T) {
-	s := sshtest.New(t)
-	a := access(t, s)
-	a.Patience = time.Second
-	_, hosts := over(t, s, a, 1)
-	p := sshtest.NewProxy(t, s.Address)
-	through(t, s, hosts[0], p)
+	host, p := impatient(t)
 	control := t.TempDir()
 	j := waiting(t, control)
-	toInstall(t, hosts[0], j)
-	done := slowStep(t, hosts[0], j, control)
+	toInstall(t, host, j)
+	done := slowStep(t, host, j, control)
 	p.Down()
 	e := <-done
 	require.NotNil(t, e)
@@ -119,8 +114,20 @@ func TestC4_HostThatStaysAwayIsUnknown(t *testing.T) {
 
 	p.Up() // it comes back, and tells what became of the step
 	require.NoError(t, os.WriteFile(filepath.Join(control, "go"), nil, 0o644))
-	require.Nil(t, doStep(t, hosts[0], j, lifecycle.AfterInstall))
+	require.Nil(t, doStep(t, host, j, lifecycle.AfterInstall))
 	require.Equal(t, "run\n", read(t, control, "ran"))
+}
+
+// impatient is a host that is given up after a second, and the way to it.
+func impatient(t *testing.T) (target.Host, *sshtest.Proxy) {
+	t.Helper()
+	s := sshtest.New(t)
+	a := access(t, s)
+	a.Patience = time.Second
+	_, hosts := over(t, s, a, 1)
+	p := sshtest.NewProxy(t, s.Address)
+	through(t, s, hosts[0], p)
+	return hosts[0], p
 }
 
 func TestC2_UnreachableIsLostAndNothingElse(t *testing.T) {

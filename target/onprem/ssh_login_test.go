@@ -411,23 +411,18 @@ func TestOutputIsSeenWhileAScriptRuns(t *testing.T) {
 // What a script prints while its host is out of reach is shown when it is back, and what
 // was seen is not shown again: also if the step had been given up as unknown.
 func TestC4_OutputOfAHostThatWasAway(t *testing.T) {
-	s := sshtest.New(t)
-	a := access(t, s)
-	a.Patience = time.Second
-	_, hosts := over(t, s, a, 1)
-	p := sshtest.NewProxy(t, s.Address)
-	through(t, s, hosts[0], p)
+	host, p := impatient(t)
 	control := t.TempDir()
-	j, out := talking(t, control), watch(hosts[0])
-	toInstall(t, hosts[0], j)
-	done := slowStep(t, hosts[0], j, control)
+	j, out := talking(t, control), watch(host)
+	toInstall(t, host, j)
+	done := slowStep(t, host, j, control)
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "first") }, 20*time.Second, time.Millisecond)
 	p.Down()
 	require.Equal(t, lifecycle.Unknown, (<-done).Code)
 	require.NoError(t, os.WriteFile(filepath.Join(control, "go"), nil, 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(control, "end"), nil, 0o644))
 	p.Up()
-	require.Nil(t, doStep(t, hosts[0], j, lifecycle.AfterInstall))
+	require.Nil(t, doStep(t, host, j, lifecycle.AfterInstall))
 	require.Equal(t, 1, strings.Count(out.String(), "first"), out)
 	require.Equal(t, 1, strings.Count(out.String(), "second"), out)
 }

@@ -16,7 +16,8 @@ import (
 // Doer does steps on this machine: an agent with its settings.
 type Doer interface {
 	// Do does a step. Whoever brings is asked if the revision is not on the host. The
-	// task's Output gets all that the step has printed on this host, also before.
+	// task's Output gets all that the step has printed on this host, what it printed when
+	// it was asked for before included: offsets count from there.
 	Do(ctx context.Context, t target.Task, from Bringer) error
 }
 
